@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+# One set of targets for two worlds: with a sourced ROS 2 they use rosdep, colcon and ros2;
+# everywhere else a virtual environment with pocket_ros2, which needs nothing but Python.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all lint bench clean \
+  lint-python lint-ros test-pocket test-src test-tools test-vlm
+
+ROS := $(if $(ROS_DISTRO),$(shell command -v ros2 2>/dev/null))
+TESTS := not slow
+BENCH := $(patsubst benchmarks/%.py,%,$(sort $(wildcard benchmarks/[a-z]*.py)))
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+setup: ## install what this machine still needs
+demo: ## show what works today
+test: ## check everything that is quick
+test-all: ## run the slow tests too
+lint: ## check style, types and house rules
+bench: ## measure everything, or one thing: make bench BENCH=name
+clean: ## remove all that can be made again, .venv included
+
+ifneq ($(ROS),)
+# ---- a real ROS 2 is sourced -----------------------------------------------------------------
+COLCON := colcon --log-base log
+
+setup:
+	rosdep install --from-paths src --ignore-src --default-yes
+	$(COLCON) build --base-paths src --symlink-install
+
+test:
+	$(MAKE) setup
+	$(COLCON) test --base-paths src --return-code-on-test-failure \
+	  --event-handlers console_direct+ --pytest-args -m "$(TESTS)"
+	colcon test-result --verbose
+
+lint: lint-ros
+	python3 tools/check_tree.py
+
+demo:
+	@if [[ ! -d src/roborefer_bringup ]]; then echo "demo: roborefer_bringup is not built yet;" \
+	  "the interfaces are: ros2 interface package roborefer_msgs" >&2; exit 1; fi
+	source install/setup.bash && ros2 launch roborefer_bringup demo.launch.py
+
+bench:
+	@echo "bench: the benchmarks measure what runs without ROS 2; use a shell without it" >&2; exit 1
+else
+# ---- no ROS 2: a virtual environment ---------------------------------------------------------
+PYTHON_VENV := .venv/bin/python
+PYTEST := $(PYTHON_VENV) -m pytest -q -m "$(TESTS)"
+STRICT := $(wildcard pocket_ros2/pocket_ros2/wire pocket_ros2/pocket_ros2/idl \
+  pocket_ros2/pocket_ros2/cli pocket_ros2/pocket_ros2/*.py pocket_ros2/*.py tools/*.py)
+
+setup: .venv/.ready
+
+.venv/.ready: requirements.txt tools/setup.sh tools/system-packages.txt $(wildcard */pyproject.toml)
+	tools/setup.sh
+
+test: lint test-pocket test-src test-tools test-vlm
+
+lint: lint-python lint-ros
+
+lint-python: setup
+	$(PYTHON_VENV) tools/check_tree.py
+	$(PYTHON_VENV) -m ruff check --quiet .
+	$(PYTHON_VENV) -m ruff format --check --quiet .
+	$(PYTHON_VENV) -m mypy $(STRICT)
+
+test-pocket: setup
+	cd pocket_ros2 && ../$(PYTEST) tests
+
+test-src: setup
+	set -- $(wildcard src/*/test); for folder; do $(PYTEST) "$$folder"; done
+
+test-tools: setup
+	$(PYTEST) tools/tests
+
+test-vlm: setup
+	$(if $(wildcard vlm/tests),$(PYTEST) vlm/tests)
+
+demo: setup
+	@echo "demo: the robot is not built yet (no simulator, model, perception or bringup);"
+	@echo "demo: this runs the tutorial of pocket_ros2/README.md, command by command:"
+	cd pocket_ros2 && ../$(PYTHON_VENV) -m pytest -v --no-header tests/test_tutorial.py
+
+bench: setup
+	mkdir -p benchmarks/results
+	for name in $(BENCH); do \
+	  $(PYTHON_VENV) benchmarks/$$name.py --json benchmarks/results/$$name.json; done
+endif
+
+test-all:
+	$(MAKE) test TESTS="slow or not slow"
+
+lint-ros:
+	tools/ros_lint.sh
+
+clean:
+	rm -rf .venv build install log out .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,59 @@
+#!/usr/bin/env bash
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+# Makes .venv with everything that runs without ROS 2. Safe to run again at any time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+wanted=()
+if command -v apt-get >/dev/null; then
+  while read -r package _; do
+    if [[ -z $package || $package == \#* ]]; then continue; fi
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+      wanted+=("$package")
+  done <tools/system-packages.txt
+fi
+if ((${#wanted[@]})); then
+  if ((EUID == 0)); then
+    root=(env)
+  elif sudo -n true 2>/dev/null; then
+    root=(sudo -n)
+  else
+    root=()
+  fi
+  if ((${#root[@]})); then
+    "${root[@]}" apt-get update -qq || echo "setup: apt-get update failed, going on without it"
+  fi
+  known=()
+  for package in "${wanted[@]}"; do
+    if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); fi
+  done
+  if ((${#known[@]} && ${#root[@]})); then
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
+      apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null ||
+      echo "setup: could not install ${known[*]}; the tests that need them will be skipped"
+  elif ((${#known[@]})); then
+    echo "setup: some tests need system packages; to run them too, type:"
+    echo "  sudo apt-get install --no-install-recommends ${known[*]}"
+  fi
+fi
+
+if [[ ! -x .venv/bin/pip ]]; then
+  for python in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
+    if [[ -n $python ]] && "$python" -c \
+      'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
+    then
+      "$python" -m venv --clear .venv
+      break
+    fi
+  done
+fi
+if [[ ! -x .venv/bin/pip ]]; then
+  echo "setup: no Python 3.11 to 3.13 that can make a virtual environment was found; type:" >&2
+  echo "  sudo apt-get install python3-venv     (or name one: make setup PYTHON=...)" >&2
+  exit 1
+fi
+
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+.venv/bin/pocket-ros2 enable --workspace .
+touch .venv/.ready

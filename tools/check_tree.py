@@ -59,14 +59,18 @@ BORDERS = [
         "the model lives in a process of its own, reached by HTTP",
     ),
 ]
+MADE = {".venv", ".mypy_cache", ".ruff_cache", ".hypothesis", "build", "install", "log", "out"}
 SIBLINGS = ("perception", "grasping", "navigation", "operator")
 
 
-def tracked(root: Path) -> list[str]:
-    """Return the files git knows or would add, relative to root."""
+def files(root: Path) -> list[str]:
+    """Return the files git knows or would add, relative to root; without git, all that matter."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listing = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    return [name for name in sorted(set(listing.split("\0"))) if (root / name).is_file()]
+    if (root / ".git").exists():
+        listing = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+        return [n for n in sorted(set(listing.stdout.split("\0"))) if (root / n).is_file()]
+    names = (p.relative_to(root) for p in sorted(root.rglob("*")) if p.is_file())
+    return [n.as_posix() for n in names if n.parts[0] not in MADE and "__pycache__" not in n.parts]
 
 
 def check_file(name: str, data: bytes) -> Iterator[str]:
@@ -135,7 +139,7 @@ def main(root: Path) -> int:
     """Check the tree at root and return the exit code."""
     offences = [
         f"{name}: {offence}"
-        for name in tracked(root)
+        for name in files(root)
         for offence in check_file(name, (root / name).read_bytes())
     ]
     print("\n".join(offences) or "check_tree: ok")

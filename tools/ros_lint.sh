@@ -20,7 +20,7 @@ lint() {
 
 lint ament_xmllint src
 lint ament_lint_cmake --linelength 99 src
-if compgen -G 'src/**/*.py' >/dev/null || compgen -G 'src/*/*/*.py' >/dev/null; then
+if [[ -n $(find src -name '*.py' -print -quit) ]]; then
   lint ament_flake8 --config tools/flake8.ini src
   lint ament_pep257 --convention google --add-ignore D100 D101 D102 D103 D104 D105 D107 -- src
 fi

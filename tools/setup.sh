@@ -54,6 +54,7 @@ if [[ ! -x .venv/bin/pip ]]; then
   exit 1
 fi
 
-.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+echo "setup: installing Python packages into .venv"
+.venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 .venv/bin/pocket-ros2 enable --workspace .
 touch .venv/.ready

@@ -79,3 +79,12 @@ def test_exit_code_tells_whether_the_tree_is_clean(tmp_path, capsys):
 
     assert (clean, dirty) == (0, 1)
     assert "a.py: lacks the two SPDX lines" in capsys.readouterr().out
+
+
+def test_a_tree_without_git_is_checked_too(tmp_path, capsys):
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "not_ours.py").write_text("x = 1\n")
+    (tmp_path / "ours.py").write_text("x = 1\n")
+
+    assert check_tree.main(tmp_path) == 1
+    assert capsys.readouterr().out == "ours.py: lacks the two SPDX lines on top\n"

@@ -9,7 +9,7 @@ wanted=()
 if command -v apt-get >/dev/null; then
   while read -r package _; do
     if [[ -z $package || $package == \#* ]]; then continue; fi
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||
+    [[ $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) == *"ok installed" ]] ||
       wanted+=("$package")
   done <tools/system-packages.txt
 fi
@@ -26,12 +26,16 @@ if ((${#wanted[@]})); then
   fi
   known=()
   for package in "${wanted[@]}"; do
-    if apt-cache show "$package" >/dev/null 2>&1; then known+=("$package"); fi
+    # A name may be known although no repository has the package: only a candidate counts.
+    if [[ $(apt-cache policy "$package") == *"Candidate: "[^\(]* ]]; then known+=("$package"); fi
   done
   if ((${#known[@]} && ${#root[@]})); then
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive \
-      apt-get install -y -qq --no-install-recommends "${known[@]}" >/dev/null ||
-      echo "setup: could not install ${known[*]}; the tests that need them will be skipped"
+    for package in "${known[@]}"; do
+      echo "setup: installing $package"
+      "${root[@]}" env DEBIAN_FRONTEND=noninteractive DEBCONF_NOWARNINGS=yes \
+        apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
+        echo "setup: could not install $package; tests that need it will be skipped"
+    done
   elif ((${#known[@]})); then
     echo "setup: some tests need system packages; to run them too, type:"
     echo "  sudo apt-get install --no-install-recommends ${known[*]}"

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Timers on any clock, and the rates built on them."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rclpy._entity import Entity
+from rclpy.clock import Clock, ClockChange, JumpHandle, JumpThreshold, TimeJump
+from rclpy.clock_type import ClockType
+from rclpy.duration import Duration
+from rclpy.exceptions import InvalidHandle, ROSInterruptException
+
+if TYPE_CHECKING:
+    from rclpy.callback_groups import CallbackGroup
+    from rclpy.context import Context
+
+
+class Timer(Entity):
+    """Calls back on a grid of periods; calls that a stall made late are skipped, not made up."""
+
+    kind: ClassVar[int] = Entity.TIMER
+
+    def __init__(
+        self,
+        callback: Callable[[], Any] | None,
+        callback_group: CallbackGroup | None,
+        timer_period_ns: int,
+        clock: Clock,
+        *,
+        context: Context | None = None,
+        autostart: bool = True,
+    ) -> None:
+        super().__init__(callback_group)
+        self.callback = callback
+        self._clock = clock
+        self._context = context
+        self.timer_period_ns = timer_period_ns
+        self._last_call_ns = clock._now_ns()
+        self._next_call_ns = self._last_call_ns + self.timer_period_ns
+        self._canceled = not autostart
+        self._time_credit_ns = 0
+        self._lock = threading.Lock()
+        self._jumps: JumpHandle | None = None
+        if clock.clock_type is ClockType.ROS_TIME:
+            nanosecond = Duration(nanoseconds=1)
+            threshold = JumpThreshold(
+                min_forward=nanosecond, min_backward=Duration(nanoseconds=-1)
+            )
+            self._jumps = clock.create_jump_callback(
+                threshold, pre_callback=self._before_jump, post_callback=self._after_jump
+            )
+
+    @property
+    def clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def timer_period_ns(self) -> int:
+        return self._period_ns
+
+    @timer_period_ns.setter
+    def timer_period_ns(self, value: int) -> None:
+        """Change the period; it counts from the next call on."""
+        if int(value) < 0:
+            raise ValueError(f"timer period must be non-negative, got {value} ns")
+        self._period_ns = int(value)
+
+    def is_canceled(self) -> bool:
+        self._check_valid()
+        return self._canceled
+
+    def is_ready(self) -> bool:
+        remaining = self.time_until_next_call()
+        return remaining is not None and remaining <= 0
+
+    def cancel(self) -> None:
+        self._check_valid()
+        self._canceled = True
+
+    def reset(self) -> None:
+        """Start a full period from now, also after cancel()."""
+        self._check_valid()
+        with self._lock:
+            self._next_call_ns = self._clock._now_ns() + self._period_ns
+            self._canceled = False
+        self.notify()
+
+    def time_since_last_call(self) -> int:
+        self._check_valid()
+        return self._clock._now_ns() - self._last_call_ns
+
+    def time_until_next_call(self) -> int | None:
+        """Return nanoseconds, negative when overdue, or None when canceled."""
+        self._check_valid()
+        return None if self._canceled else self._next_call_ns - self._clock._now_ns()
+
+    def _check_valid(self) -> None:
+        if self._destroyed:
+            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+
+    def _before_jump(self) -> None:
+        now = self._clock._now_ns()
+        if now != 0:
+            self._time_credit_ns = now - self._last_call_ns
+
+    def _after_jump(self, jump: TimeJump) -> None:
+        now = self._clock._now_ns()
+        with self._lock:
+            if jump.clock_change is not ClockChange.ROS_TIME_NO_CHANGE:
+                # The part of the period that has passed stays passed on the new source of time.
+                if now == 0:
+                    return
+                self._last_call_ns = now - self._time_credit_ns
+                self._next_call_ns = self._last_call_ns + self._period_ns
+            elif now < self._last_call_ns:
+                self._last_call_ns = now
+                self._next_call_ns = now + self._period_ns
+        self.notify()
+
+    def ready(self) -> bool:
+        return not self._destroyed and self.is_ready()
+
+    def take(self) -> bool | None:
+        with self._lock:
+            if not self.ready():
+                return None
+            now = self._clock._now_ns()
+            self._last_call_ns = now
+            self._next_call_ns += self._period_ns
+            if self._next_call_ns < now:
+                if self._period_ns == 0:
+                    self._next_call_ns = now
+                else:
+                    behind = now - self._next_call_ns
+                    self._next_call_ns += -(-behind // self._period_ns) * self._period_ns
+            return True
+
+    async def execute(self, taken: Any) -> None:
+        if self.callback is not None:
+            result = self.callback()
+            if inspect.isawaitable(result):
+                await result
+
+    def destroy(self) -> None:
+        if self._jumps is not None:
+            self._jumps.unregister()
+        super().destroy()
+
+
+class Rate:
+    """Sleeps to the beat of a timer that an executor in another thread must be spinning."""
+
+    def __init__(self, timer: Timer, *, context: Context) -> None:
+        self._timer = timer
+        self._context = context
+        self._beat = threading.Condition()
+        self._beats = 0
+        self._over = False
+        timer.callback = self._on_beat
+        context.on_shutdown(self._stop)
+
+    def _on_beat(self) -> None:
+        with self._beat:
+            self._beats += 1
+            self._beat.notify_all()
+
+    def _stop(self) -> None:
+        with self._beat:
+            self._over = True
+            self._beat.notify_all()
+
+    def destroy(self) -> None:
+        self._stop()
+        self._timer.destroy()
+
+    def sleep(self) -> None:
+        """Block until the next beat.
+
+        Raises:
+            ROSInterruptException: The context was shut down or the rate destroyed meanwhile.
+        """
+        with self._beat:
+            if not self._over and self._timer.is_canceled():
+                self._timer.reset()
+            seen = self._beats
+            self._beat.wait_for(lambda: self._over or self._beats != seen)
+            if self._over:
+                raise ROSInterruptException

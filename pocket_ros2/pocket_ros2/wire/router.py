@@ -23,7 +23,7 @@ def _serve(session: zenoh.Session, stop: threading.Event, idle_exit: float | Non
         return
     busy_at = time.monotonic()
     while not stop.wait(min(1.0, idle_exit)):
-        if session.info.peers_zid() or session.info.routers_zid():
+        if session.info.transports():
             busy_at = time.monotonic()
         elif time.monotonic() - busy_at >= idle_exit:
             return
@@ -41,7 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         session = zenoh.open(router_config(options.listen))
     except (zenoh.ZError, ConfigError) as error:
-        print(f"cannot listen on {options.listen}: {error}", file=sys.stderr)
+        reason = str(error).partition(" at /")[0]
+        print(f"cannot listen on {options.listen}: {reason}", file=sys.stderr)
         return 1
     print(f"listening on {options.listen}", flush=True)
     try:

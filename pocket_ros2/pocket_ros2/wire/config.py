@@ -117,6 +117,19 @@ def router_config(listen: str, environment: Mapping[str, str] = os.environ) -> z
     return config
 
 
+def router_check_attempts(environment: Mapping[str, str] = os.environ) -> int:
+    """Return for how many seconds to wait for a router; 0: forever, negative: do not look.
+
+    Raises:
+        ConfigError: `ZENOH_ROUTER_CHECK_ATTEMPTS` is not an integer.
+    """
+    text = environment.get("ZENOH_ROUTER_CHECK_ATTEMPTS") or "1"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigError(f"ZENOH_ROUTER_CHECK_ATTEMPTS={text!r} is not an integer") from error
+
+
 def connect_endpoints(config: zenoh.Config) -> list[str]:
     """Return the endpoints that a session with these settings connects to."""
     endpoints = json.loads(config.get_json("connect/endpoints"))

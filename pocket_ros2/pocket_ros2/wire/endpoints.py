@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
@@ -81,7 +80,8 @@ class _WireEndpoint:
         self.gid = attachment.gid_of(self._token_key)
         self._on_incompatible = on_incompatible
         self._refused: set[bytes] = set()
-        self._refused_lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._sending = threading.RLock()  # Reentrant: a signal handler may close what it stops.
         self._warned = False
         self._closed = False
         self._declared: list[Any] = []
@@ -94,6 +94,7 @@ class _WireEndpoint:
         except BaseException:
             self.close()
             raise
+        session.entities.add(self)
         session.graph.add(self._token_key)
 
     def _declare(self, session: zenoh.Session) -> None:
@@ -114,7 +115,7 @@ class _WireEndpoint:
         if not self._matches(remote):
             return
         policies = self._incompatible_policies(remote)
-        with self._refused_lock:
+        with self._lock:
             if not policies or remote.gid in self._refused:
                 return
             self._refused.add(remote.gid)
@@ -134,9 +135,11 @@ class _WireEndpoint:
 
     def close(self) -> None:
         """Leave the graph, then stop; further calls do nothing."""
-        if self._closed:
-            return
-        self._closed = True
+        with self._sending:
+            if self._closed:
+                return
+            self._closed = True
+        self._session.entities.discard(self)
         self._unwatch()
         self._session.graph.remove(self._token_key)
         for declared in reversed(self._declared):
@@ -158,7 +161,7 @@ class WirePublisher(_WireEndpoint):
             if reliable
             else zenoh.Reliability.BEST_EFFORT,
         }
-        self._sequence = itertools.count(1)
+        self._sequence = 0
         self._publisher: zenoh.Publisher | zenoh.ext.AdvancedPublisher
         if self._qos.durability == TRANSIENT_LOCAL:
             self._publisher = zenoh.ext.declare_advanced_publisher(
@@ -183,9 +186,13 @@ class WirePublisher(_WireEndpoint):
 
     def put(self, payload: bytes | bytearray, source_ns: int) -> None:
         """Send serialized CDR bytes with the time of sending."""
-        self._publisher.put(
-            payload, attachment=attachment.encode(next(self._sequence), source_ns, self.gid)
-        )
+        with self._sending:
+            if self._closed:
+                raise RuntimeError(f"the publisher on '{self._name}' is closed")
+            self._sequence += 1
+            self._publisher.put(
+                payload, attachment=attachment.encode(self._sequence, source_ns, self.gid)
+            )
 
     def matched_count(self) -> int:
         """Return how many compatible subscriptions exist."""

@@ -17,7 +17,7 @@ class Graph:
     """Nodes and endpoints of one domain, those of the own session included."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._entities: dict[str, NodeInfo | Endpoint] = {}
         self._topics: dict[str, dict[str, Endpoint]] = {}
         self._on_change: list[Callable[[], None]] = []

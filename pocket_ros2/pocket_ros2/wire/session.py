@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import logging
 import os
@@ -12,13 +13,19 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable
+from typing import Protocol
 
 import zenoh
 
-from pocket_ros2.wire.config import connect_endpoints, session_config
+from pocket_ros2.wire.config import (
+    connect_endpoints,
+    router_check_attempts,
+    session_config,
+)
 from pocket_ros2.wire.endpoints import (
     OnIncompatible,
     Request,
@@ -35,6 +42,7 @@ from pocket_ros2.wire.qos import Qos
 _log = logging.getLogger("pocket_ros2.wire")
 _CHECK_PERIOD_S = 1.0
 _GRAPH_TIMEOUT_S = 2.0
+_CLOSE_TIMEOUT_S = 2.0
 _ROUTER_IDLE_EXIT_S = 30
 _TCP = re.compile(r"tcp/(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+)):(?P<port>\d+)")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -48,6 +56,12 @@ def _close_open_sessions() -> None:
         session.close()
 
 
+class Closable(Protocol):
+    """Something declared on a session."""
+
+    def close(self) -> None: ...  # noqa: D102
+
+
 class NodeToken:
     """A node's presence in the graph, and its identity for the endpoints it owns."""
 
@@ -58,12 +72,14 @@ class NodeToken:
         self._token: zenoh.LivelinessToken | None = session.zenoh.liveliness().declare_token(
             self._key
         )
+        session.entities.add(self)
         session.graph.add(self._key)
 
     def close(self) -> None:
         """Leave the graph; further calls do nothing."""
         token, self._token = self._token, None
         if token is not None:
+            self._session.entities.discard(self)
             self._session.graph.remove(self._key)
             token.undeclare()
 
@@ -78,6 +94,7 @@ class Session:
         self.enclave = enclave
         self.enforces_qos = os.environ.get("POCKET_ROS2_QOS_MATCHING", "1") != "0"
         self.graph = Graph()
+        self.entities: set[Closable] = set()
         self._ids = itertools.count()
         tokens = f"{TOKEN_SPACE}/{domain_id}/**"
         self._watcher = session.liveliness().declare_subscriber(
@@ -92,7 +109,7 @@ class Session:
     def open(cls, domain_id: int, enclave: str = "/") -> Session:
         """Join a domain, starting a router on this machine if none answers there."""
         config = session_config()
-        attempts = int(os.environ.get("ZENOH_ROUTER_CHECK_ATTEMPTS") or 1)
+        attempts = router_check_attempts()
         endpoints = connect_endpoints(config)
         if attempts >= 0:
             _ensure_router(endpoints)
@@ -156,9 +173,25 @@ class Session:
         return WireService(self, node.info, service, type_support, qos, on_request)
 
     def close(self) -> None:
-        """Undeclare everything and leave the domain."""
+        """Undeclare everything and leave the domain, in two seconds at the most.
+
+        No callback runs afterwards. A peer that is stalled while data is on its way to it delays
+        zenoh until its lease ends; this goes on in the background, or is cut off by process exit.
+        """
         _open_sessions.discard(self)
+        for entity in list(self.entities):
+            entity.close()
         if not self.zenoh.is_closed():
+            self._watcher.undeclare()
+            closer = threading.Thread(target=self._close_zenoh, daemon=True)
+            try:
+                closer.start()
+                closer.join(_CLOSE_TIMEOUT_S)
+            except RuntimeError:  # Python 3.12.0 and 3.12.1 start no thread during exit.
+                self._close_zenoh()
+
+    def _close_zenoh(self) -> None:
+        with contextlib.suppress(zenoh.ZError):
             self.zenoh.close()
 
 

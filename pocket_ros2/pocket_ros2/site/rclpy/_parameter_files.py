@@ -15,12 +15,18 @@ _SECTION = "ros__parameters"
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads scalars as ROS 2 does: 1e3 is a number; dates and 1:30 are text."""
+    """Reads as ROS 2 does: keys are always text, 1e3 is a number, dates and 1:30 are text."""
 
     yaml_implicit_resolvers = {
         first: [rule for rule in rules if rule[0].rsplit(":", 1)[1] in ("bool", "null", "merge")]
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[str, Any]:
+        """Construct the values below keys that stay as they are written."""
+        self.flatten_mapping(node)
+        return {str(key.value): self.construct_object(value, deep) for key, value in node.value}
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:[yYnN])$"), list("yYnN"))
@@ -37,7 +43,6 @@ _Loader.add_implicit_resolver(
     ),
     list("-+0123456789."),
 )
-_Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
 
 
 def read_yaml(text: str) -> Any:
@@ -61,7 +66,7 @@ def read_yaml_file(path: Path) -> dict[str, Any]:
         raise RuntimeError(f"cannot read the parameter file {path}: {error}") from error
     if not isinstance(document, dict):
         raise RuntimeError(f"the parameter file {path} must map node names to {_SECTION}")
-    return {str(name): section for name, section in document.items()}
+    return document
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
@@ -72,7 +77,7 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
         )
     flat: dict[str, Any] = {}
     for name, value in tree.items():
-        full = f"{prefix}.{name}" if prefix else str(name)
+        full = f"{prefix}.{name}" if prefix else name
         if isinstance(value, Mapping):
             flat.update(flatten(value, full))
         else:
@@ -80,14 +85,14 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _sections(tree: Mapping[Any, Any], path: Path, node: str = "") -> Iterable[tuple[str, Any]]:
+def _sections(tree: Mapping[str, Any], path: Path, node: str = "") -> Iterable[tuple[str, Any]]:
     for name, value in tree.items():
         if name == _SECTION:
             if not node:
                 raise RuntimeError(f"{path}: {_SECTION} must stand below a node name")
             yield node, value
         elif isinstance(value, Mapping):
-            yield from _sections(value, path, f"{node}/{str(name).strip('/')}")
+            yield from _sections(value, path, f"{node}/{name.strip('/')}")
         else:
             raise RuntimeError(f"{path}: {node}/{name} must hold {_SECTION}, not {value!r}")
 

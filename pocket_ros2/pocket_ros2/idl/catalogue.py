@@ -152,15 +152,10 @@ def outline(name: str) -> tuple[Field, ...]:
     """Return the members under which a service or an action as a whole is described."""
     if "/msg/" in name:
         return message(name).members
+    labels = {"Request": "request_message", "Response": "response_message"}
+    labels["Event"] = "event_message"
     if "/action/" in name and not name.endswith(("_SendGoal", "_GetResult")):
-        tails = ("Goal", "Result", "Feedback", "SendGoal", "GetResult", "FeedbackMessage")
-        labels = (
-            *("goal", "result", "feedback"),
-            *("send_goal_service", "get_result_service", "feedback_message"),
-        )
-    else:
-        tails = ("Request", "Response", "Event")
-        labels = ("request_message", "response_message", "event_message")
-    return tuple(
-        Field(label, Type(f"{name}_{tail}")) for label, tail in zip(labels, tails, strict=True)
-    )
+        labels = {"Goal": "goal", "Result": "result", "Feedback": "feedback"}
+        labels |= {"SendGoal": "send_goal_service", "GetResult": "get_result_service"}
+        labels["FeedbackMessage"] = "feedback_message"
+    return tuple(Field(label, Type(f"{name}_{part}")) for part, label in labels.items())

@@ -89,13 +89,16 @@ class Code:
         self.count = 0
 
     def line(self, text: str) -> None:
+        """Emit one line."""
         self.lines.append(self.indent + text)
 
     def fresh(self, prefix: str) -> str:
+        """Return a new variable name."""
         self.count += 1
         return f"{prefix}{self.count}"
 
     def constant(self, value: Any, prefix: str = "k") -> str:
+        """Return a name under which the generated code sees a value."""
         name = f"{prefix}{len(self.env)}_"
         self.env[name] = value
         return name
@@ -116,12 +119,15 @@ class Code:
         return -self.place.rest % size
 
     def flush(self) -> None:
+        """Emit the struct call of the current run."""
         raise NotImplementedError
 
     def align(self, size: int) -> None:
+        """Emit padding whose amount is only known at run time."""
         raise NotImplementedError
 
-    def value(self, kind: Type, where: str) -> None:
+    def member(self, kind: Type, where: str) -> None:
+        """Write or read one field."""
         raise NotImplementedError
 
     def members(self, message: Message, where: str) -> None:
@@ -130,9 +136,6 @@ class Code:
             self.member(Type("uint8"), "")
         for field in message.fields:
             self.member(field.type, f"{where}._{field.name}")
-
-    def member(self, kind: Type, where: str) -> None:
-        raise NotImplementedError
 
     def loop(self, head: str, body: Callable[[], None]) -> None:
         """Emit a loop whose body is right for every round, whatever place it starts at."""

@@ -11,7 +11,6 @@ import functools
 import struct
 import sys
 from array import array
-from collections.abc import Callable
 from typing import Any
 
 from pocket_ros2.idl import catalogue
@@ -233,11 +232,10 @@ class _Reader(Code):
         elif kind.repeat == "array":
             import numpy as np
 
-            dtype = np.dtype(PRIMITIVES[kind.base].dtype)
-            stored = self.constant(dtype.newbyteorder(self.order))
+            name = PRIMITIVES[kind.base].dtype
+            wire = self.constant(np.dtype(name).newbyteorder("<" if self.order == "<" else ">"))
             self.env.setdefault("frombuffer", np.frombuffer)
-            native = self.constant(dtype)
-            self.line(f"{where} = frombuffer(buf{part}, {stored}).astype({native})")
+            self.line(f"{where} = frombuffer(buf{part}, {wire}).astype({name!r})")
         else:
             many = self.fresh("a")
             self.line(f"{where} = {many} = array({kind.array_code!r})")
@@ -251,7 +249,12 @@ class _Reader(Code):
 
 
 def _code(name: str, place: Place, order: str) -> tuple[_Reader, str]:
-    env = {"new": object.__new__, "short": _short, "long": _long, "strings": _get_strings}
+    env: dict[str, Any] = {
+        "new": object.__new__,
+        "short": _short,
+        "long": _long,
+        "strings": _get_strings,
+    }
     env |= {"octet": _OCTETS.__getitem__, "array": array}
     code = _Reader(env, place, order)
     code.base = "" if place.modulus == 8 else "p"
@@ -260,14 +263,14 @@ def _code(name: str, place: Place, order: str) -> tuple[_Reader, str]:
 
 
 @functools.cache
-def reader(name: str, order: str) -> Callable[[Any, int, int], tuple[Any, int]]:
+def reader(name: str, order: str) -> Any:
     """Return the function that reads a message at an unknown place."""
     code, made = _code(name, UNKNOWN, order)
     return _compile(code, catalogue.message(name), made, "p, end", f"{made}, {{}}")
 
 
 @functools.cache
-def deserializer(name: str, order: str) -> Callable[[Any, int], Any]:
+def deserializer(name: str, order: str) -> Any:
     """Return the function that makes a message from bytes with header, `end` bytes long."""
     code, made = _code(name, Place(8, 0), order)
     return _compile(code, catalogue.message(name), made, "end", made)

@@ -160,14 +160,14 @@ class _Writer(Code):
 
 
 @functools.cache
-def writer(name: str) -> Callable[[bytearray, Any], None]:
+def writer(name: str) -> Any:
     """Return the function that appends a message at an unknown place."""
     code = _Writer({}, UNKNOWN, "<")
     return _compile(code, name, "def put(out, m):", "return None")
 
 
 @functools.cache
-def serializer(name: str) -> Callable[[Any], bytearray]:
+def serializer(name: str) -> Any:
     """Return the function that turns a message into bytes with header."""
     code = _Writer({}, Place(8, 0), "<")
     code.run, code.run_args, code.opened = ["I"], ["0x100"], False

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pocket_ros2.idl import catalogue, cdr_reader, cdr_writer
 from pocket_ros2.idl.cdr import CdrError
 from pocket_ros2.idl.fields import constructor, setter
-from pocket_ros2.idl.model import Field, InterfaceError
+from pocket_ros2.idl.model import Field
 from pocket_ros2.idl.rihs import type_hash
 from pocket_ros2.subset import unsupported
 
@@ -32,7 +32,7 @@ class TypeSupport:
         return type_hash(self.ros_name)
 
     @functools.cached_property
-    def _put(self) -> Callable[[Any], bytearray]:
+    def _put(self) -> Any:
         return cdr_writer.serializer(self.ros_name)
 
     @functools.cached_property
@@ -46,7 +46,7 @@ class TypeSupport:
             TypeError: A list in the message holds a value of a wrong type, or msg itself is one.
         """
         try:
-            return self._put(msg)
+            return self._put(msg)  # type: ignore[no-any-return]
         except (AttributeError, TypeError, ValueError, OverflowError, struct.error) as error:
             raise TypeError(f"cannot serialise {msg!r} as {self.ros_name}: {error}") from error
 
@@ -99,7 +99,7 @@ class Message(metaclass=_Meta):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, self.__class__):
             return False
-        for name in self.__slots__:
+        for name in self._fields_and_field_types:
             same = getattr(self, name) == getattr(other, name)
             if not (same if isinstance(same, bool) else same.all()):
                 return False
@@ -128,7 +128,7 @@ class Service(metaclass=_Meta):
     _TYPE_SUPPORT: ClassVar[TypeSupport]
 
     def __init__(self) -> None:
-        raise NotImplementedError("Service classes can not be instantiated")
+        raise NotImplementedError("a service class has no instances; use its Request and Response")
 
 
 class Action(metaclass=_Meta):
@@ -140,7 +140,9 @@ class Action(metaclass=_Meta):
     _TYPE_SUPPORT: ClassVar[TypeSupport]
 
     def __init__(self) -> None:
-        raise NotImplementedError("Action classes can not be instantiated")
+        raise NotImplementedError(
+            "an action class has no instances; use its Goal, Result, Feedback"
+        )
 
 
 def snake(name: str) -> str:
@@ -164,7 +166,7 @@ def _make(base: type, name: str, content: dict[str, Any]) -> Any:
 def message_class(name: str) -> type[Message]:
     """Return the class of a message, or of a part of a service or an action."""
     message = catalogue.message(name)
-    constants = dict(message.constants)
+    constants: dict[str, Any] = dict(message.constants)
     for field in message.fields:
         if field.default is not None:
             constants[f"{field.name.upper()}__DEFAULT"] = field.default
@@ -244,6 +246,3 @@ def type_support(cls: type) -> TypeSupport:
     if isinstance(cls, _Meta) and "_TYPE_SUPPORT" in cls.__dict__:
         return cls._TYPE_SUPPORT  # type: ignore[no-any-return]
     raise TypeError(f"{cls!r} is not a message, service or action class such as std_msgs.msg.Bool")
-
-
-__all__ = ["InterfaceError", "Message", "TypeSupport", "load", "type_support"]

@@ -14,9 +14,10 @@ from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from pocket_ros2.idl.model import PRIMITIVES, STRINGS, Field, Message, Type
+from pocket_ros2.idl.model import PRIMITIVES, Field, Message, Type
 from pocket_ros2.subset import unsupported
 
+_LISTS = (Sequence, AbstractSet, UserList)
 Setter = Callable[[Any, Any], None]
 _FLOAT32_MAX = 3.4028235677973366e38  # the largest number that rounds to a finite float32
 _PYTHON = {"float": float, "double": float, "boolean": bool, "string": str, "wstring": str}
@@ -96,11 +97,9 @@ def _repeated_setter(field: Field, put: Setter, fits: Callable[[Any], bool], wor
         elif code == "B" and isinstance(value, (bytes, bytearray, memoryview)):
             value = array(code, bytes(value))
         else:
-            assert (
-                isinstance(value, (Sequence, AbstractSet, UserList))
-                and not isinstance(value, (str, UserString))
-                and all(map(fits, value))
-            ), f"field '{name}' must be {wanted}, not {_brief(value)}"
+            listed = isinstance(value, _LISTS) and not isinstance(value, (str, UserString))
+            good = listed and all(map(fits, value))
+            assert good, f"field '{name}' must be {wanted}, not {_brief(value)}"
             value = array(code, value) if code else value
         assert counts(value), f"field '{name}' must have{count} values, not {len(value)}"
         put(message, _to_numpy(kind, value) if fixed and code else value)
@@ -124,11 +123,10 @@ def _from_numpy(kind: Type, name: str, value: Any) -> Any:
     primitive = PRIMITIVES[kind.base]
     if value.dtype != primitive.dtype:
         whole = kind.base not in ("float", "double")
-        assert value.dtype.kind in ("biu" if whole else "biuf") and (
-            not whole
-            or not value.size
-            or primitive.low <= value.min() <= value.max() <= primitive.high
-        ), f"field '{name}' must be of dtype {primitive.dtype}, not {value.dtype}"
+        good = value.dtype.kind in ("biu" if whole else "biuf")
+        if good and whole and value.size:
+            good = primitive.low <= value.min() <= value.max() <= primitive.high
+        assert good, f"field '{name}' must be of dtype {primitive.dtype}, not {value.dtype}"
         value = value.astype(primitive.dtype)
     if kind.repeat == "array":
         return value
@@ -201,6 +199,3 @@ def _default(field: Field, env: dict[str, Any], classes: dict[str, type]) -> str
     if kind.repeat == "sequence":
         return "[]"
     return f"[{one} for _ in range({kind.size})]"
-
-
-__all__ = ["STRINGS", "constructor", "setter"]

@@ -7,19 +7,21 @@ The classes in a module are made when they are first asked for.
 
 from __future__ import annotations
 
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
 from pocket_ros2.idl import catalogue
 from pocket_ros2.idl.classes import load, snake
-from pocket_ros2.idl.model import InterfaceError
 
 _PARTS = {
     "msg": ("",),
     "srv": ("", "_Request", "_Response"),
-    "action": ("", "_Goal", "_Result", "_Feedback", "_SendGoal", "_GetResult", "_FeedbackMessage")
-    + tuple(f"_{s}_{p}" for s in ("SendGoal", "GetResult") for p in ("Request", "Response")),
+    "action": (
+        *("", "_Goal", "_Result", "_Feedback", "_SendGoal", "_GetResult", "_FeedbackMessage"),
+        *(f"_{s}_{p}" for s in ("SendGoal", "GetResult") for p in ("Request", "Response")),
+    ),
 }
 
 
@@ -40,7 +42,7 @@ class _InterfaceModule(ModuleType):
         return sorted({*self.__dict__, *self.names})
 
 
-class _Loader:
+class _Loader(Loader):
     """Creates interface modules; there is no code to run in them."""
 
     def __init__(self, names: dict[str, str]) -> None:
@@ -79,6 +81,3 @@ def find_spec(name: str) -> ModuleSpec | None:
         for part in _PARTS[kind]
     }
     return ModuleSpec(name, _Loader(names), is_package=not private)
-
-
-__all__ = ["InterfaceError", "find_spec"]

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pocket_ros2.idl import catalogue
+from pocket_ros2.idl.model import PRIMITIVES
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from sensor_msgs.msg import Image, JointState, PointCloud2
 from std_msgs.msg import String
@@ -20,8 +22,6 @@ from std_srvs.srv import Trigger
 from test_msgs.msg import MultiNested, WStrings
 
 from pocket_ros2 import idl
-from pocket_ros2.idl import catalogue
-from pocket_ros2.idl.model import PRIMITIVES
 
 STRUCTURES = sorted(
     part.name
@@ -210,7 +210,7 @@ def test_corrupted_string_is_a_cdr_error(wire):
 def test_list_with_a_wrong_element_is_a_type_error_naming_the_message():
     message = JointState(name=["a"])
     message.name.append(5)
-    with pytest.raises(TypeError, match="cannot serialise .*sensor_msgs/msg/JointState"):
+    with pytest.raises(TypeError, match=r"cannot serialise .*sensor_msgs/msg/JointState"):
         JointState._TYPE_SUPPORT.serialize(message)
     with pytest.raises(TypeError, match="cannot serialise"):
         String._TYPE_SUPPORT.serialize(JointState())

@@ -9,11 +9,11 @@ import shutil
 import subprocess
 
 import pytest
-
-from pocket_ros2 import idl
 from pocket_ros2.idl import catalogue
 from pocket_ros2.idl.model import InterfaceError, Type
 from pocket_ros2.idl.parser import parse
+
+from pocket_ros2 import idl
 
 
 def message(text):
@@ -22,8 +22,8 @@ def message(text):
 
 def test_all_kinds_of_lines_are_read():
     found = message(
-        "# comment\nint32 A=-5 # five\nstring S=' x '\nbyte B=0x10\n\nOther other\nstd_msgs/Header h\n"
-        "\tfloat32\t x 1.5\nstring<=5[<=2] names ['a, b', \"c\"]\nbool[2] flags [true, 0]\n"
+        "# comment\nint32 A=-5 # five\nstring S=' x '\nbyte B=0x10\n\nOther other\n"
+        "std_msgs/Header h\n\tfloat32\t x 1.5\nstring<=5[<=2] names ['a, b', \"c\"]\nbool[2] flags [true, 0]\n"
     )
 
     assert found.constants == {"A": -5, "S": " x ", "B": b"\x10"}
@@ -83,7 +83,8 @@ import json, sys
 from rosidl_adapter import parser
 found = {}
 def fields(spec):
-    shown = [[f.name, str(f.type).removeprefix(spec.base_type.pkg_name + "/")] for f in spec.fields]
+    own = spec.base_type.pkg_name + "/"
+    shown = [[f.name, str(f.type).removeprefix(own)] for f in spec.fields]
     return {"fields": shown, "constants": sorted([c.name, c.value] for c in spec.constants)}
 for line in sys.stdin:
     package, kind, path, name = line.split()

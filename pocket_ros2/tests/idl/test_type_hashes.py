@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from pocket_ros2.idl import rihs
 
 PUBLISHED = {

@@ -17,7 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any
 
 import zenoh
 
@@ -56,12 +56,6 @@ def _close_open_sessions() -> None:
         session.close()
 
 
-class Closable(Protocol):
-    """Something declared on a session."""
-
-    def close(self) -> None: ...  # noqa: D102
-
-
 class NodeToken:
     """A node's presence in the graph, and its identity for the endpoints it owns."""
 
@@ -94,7 +88,7 @@ class Session:
         self.enclave = enclave
         self.enforces_qos = os.environ.get("POCKET_ROS2_QOS_MATCHING", "1") != "0"
         self.graph = Graph()
-        self.entities: set[Closable] = set()
+        self.entities: set[Any] = set()
         self._ids = itertools.count()
         tokens = f"{TOKEN_SPACE}/{domain_id}/**"
         self._watcher = session.liveliness().declare_subscriber(

@@ -137,10 +137,10 @@ def test_depth_between_number_formats_is_not_scaled():
 @pytest.mark.parametrize(
     ("encoding", "desired", "text"),
     [
-        ("16UC1", "bgr8", r"\[16UC1\] is not a color format\. but \[bgr8\] is"),
-        ("bgr8", "32FC1", r"\[32FC1\] is not a color format\. but \[bgr8\] is"),
+        ("16UC1", "bgr8", r"\[16UC1\] with 1 channels cannot become \[bgr8\] with 3"),
+        ("bgr8", "32FC1", r"\[bgr8\] with 3 channels cannot become \[32FC1\] with 1"),
         ("mono8", "hsv8", r"Unrecognized image encoding \[hsv8\]"),
-        ("8UC2", "8UC3", r"\[8UC2\] has 2 channels and \[8UC3\] 3"),
+        ("8UC2", "8UC3", r"\[8UC2\] with 2 channels"),
         ("mono8", "bayer_rggb8", "Unsupported conversion"),
     ],
 )

@@ -74,4 +74,4 @@ def test_resources_are_read_with_their_prefix(installed):
     with pytest.raises(LookupError, match="'other' of type 'plugin'"):
         get_resource("plugin", "other")
     with pytest.raises(ValueError, match="a/b"):
-        has_resource("plugin", "a/b")
+        has_resource("a/b", "plugin")

@@ -1,34 +1,35 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Images as numpy arrays, and back."""
+"""Images as numpy arrays, and back; numpy is enough but for mosaics and compressed images."""
 
 from __future__ import annotations
 
 import array
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pocket_ros2.subset import unsupported
 from sensor_msgs.msg import CompressedImage, Image
 
-from cv_bridge._color import CvBridgeError, convert, need_cv2
+_DEPTHS = dict(
+    zip(
+        ("8U", "8S", "16U", "16S", "32S", "32F", "64F"),
+        ("uint8", "int8", "uint16", "int16", "int32", "float32", "float64"),
+        strict=True,
+    )
+)
+_COLOR = re.compile(
+    r"(mono|rgb|bgr|rgba|bgra)(8|16)|(bayer)_(rggb|bggr|gbrg|grbg)(8|16)|(yuv422)(?:_yuy2)?"
+)
+# OpenCV names a mosaic by the second row and column.
+_MOSAICS = {"rggb": "BayerBG", "bggr": "BayerRG", "gbrg": "BayerGR", "grbg": "BayerGB"}
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from std_msgs.msg import Header
 
-_DEPTHS = {
-    "8U": "uint8",
-    "8S": "int8",
-    "16U": "uint16",
-    "16S": "int16",
-    "32S": "int32",
-    "32F": "float32",
-    "64F": "float64",
-}
-_CHANNELS = {"mono": 1, "baye": 1, "yuv4": 2, "rgb": 3, "bgr": 3, "rgba": 4, "bgra": 4}
+class CvBridgeError(TypeError):
+    """An image cannot be converted."""
 
 
 class CvBridge:
@@ -43,15 +44,12 @@ class CvBridge:
         numeric = re.fullmatch(r"(8U|8S|16U|16S|32S|32F|64F)C(\d*)", encoding)
         if numeric:
             return _DEPTHS[numeric[1]], int(numeric[2] or 1)
-        color = re.fullmatch(
-            r"(mono|rgba|bgra|rgb|bgr)(8|16)|(baye)r_(?:rggb|bggr|gbrg|grbg)(8|16)"
-            r"|(yuv4)22(?:_yuy2)?",
-            encoding,
-        )
+        color = _COLOR.fullmatch(encoding)
         if color is None:
             raise CvBridgeError(f"Unrecognized image encoding [{encoding}]")
-        family = color[1] or color[3] or color[5]
-        return f"uint{color[2] or color[4] or 8}", _CHANNELS[family]
+        family = color[1] or color[3] or color[6]
+        channels = {"mono": 1, "bayer": 1, "yuv422": 2}.get(family, len(family))
+        return f"uint{color[2] or color[5] or 8}", channels
 
     def dtype_with_channels_to_cvtype2(self, dtype: Any, n_channels: int) -> str:
         """Return the numeric encoding of an array, for example 8UC3."""
@@ -76,29 +74,24 @@ class CvBridge:
         kind = np.dtype(dtype).newbyteorder(">" if img_msg.is_bigendian else "<")
         pixel = kind.itemsize * channels
         height, width, step = img_msg.height, img_msg.width, img_msg.step
+        wrong = "Image is wrongly formed:"
         if step < width * pixel:
-            raise CvBridgeError(
-                f"Image is wrongly formed: step < width * byte_depth * num_channels  or  "
-                f"{step} != {width} * {kind.itemsize} * {channels}"
-            )
+            numbers = f"{step} != {width} * {kind.itemsize} * {channels}"
+            raise CvBridgeError(f"{wrong} step < width * byte_depth * num_channels  or  {numbers}")
         if len(img_msg.data) < height * step:
-            raise CvBridgeError(
-                f"Image is wrongly formed: height * step != size  or  "
-                f"{height} * {step} != {len(img_msg.data)}"
-            )
-        shape, strides = (height, width), (step, pixel)
+            numbers = f"{height} * {step} != {len(img_msg.data)}"
+            raise CvBridgeError(f"{wrong} height * step != size  or  {numbers}")
+        shape: tuple[int, ...] = (height, width)
+        strides: tuple[int, ...] = (step, pixel)
         if channels > 1:
             shape, strides = (*shape, channels), (*strides, kind.itemsize)
         image: NDArray[Any] = np.ndarray(shape, kind, img_msg.data, strides=strides)
         if not kind.isnative:
             image = image.astype(kind.newbyteorder("="))
-        if desired_encoding in ("passthrough", img_msg.encoding):
-            return image
-        self.encoding_to_dtype_with_channels(desired_encoding)
-        return self._converted(image, img_msg.encoding, desired_encoding)
+        return self._convert(image, img_msg.encoding, desired_encoding)
 
     def cv2_to_imgmsg(
-        self, cvim: NDArray[Any], encoding: str = "passthrough", header: Header | None = None
+        self, cvim: NDArray[Any], encoding: str = "passthrough", header: Any = None
     ) -> Image:
         """Return a message with the pixels; the encoding says what they mean, not what to do.
 
@@ -106,24 +99,23 @@ class CvBridge:
             TypeError: cvim is not an array.
             CvBridgeError: The array cannot have that encoding.
         """
-        if not isinstance(cvim, np.ndarray | np.generic):
+        if not isinstance(cvim, np.ndarray):
             raise TypeError("Your input type is not a numpy array")
         channels = 1 if cvim.ndim < 3 else cvim.shape[2]
         actual = self.dtype_with_channels_to_cvtype2(cvim.dtype, channels)
         if encoding == "passthrough":
             encoding = actual
-        elif self.dtype_with_channels_to_cvtype2(
+        named = self.dtype_with_channels_to_cvtype2(
             *self.encoding_to_dtype_with_channels(encoding)
-        ) != (actual):
+        )
+        if named != actual:
             raise CvBridgeError(
                 f"encoding specified as {encoding}, but image has incompatible type {actual}"
             )
         message = Image(height=cvim.shape[0], width=cvim.shape[1], encoding=encoding)
         if header is not None:
             message.header = header
-        message.is_bigendian = int(
-            cvim.dtype.byteorder == ">" or (cvim.dtype.byteorder == "=" and sys.byteorder == "big")
-        )
+        message.is_bigendian = int(cvim.dtype.isnative == (sys.byteorder == "big"))
         message.step = cvim.shape[1] * cvim.itemsize * channels
         message.data = array.array("B", cvim.tobytes())
         return message
@@ -136,19 +128,14 @@ class CvBridge:
         Raises:
             CvBridgeError: The data is no image, or the conversion makes no sense.
         """
-        cv2 = need_cv2("compressed images")
+        cv2 = _cv2("compressed images")
         data = np.frombuffer(cmprs_img_msg.data, np.uint8)
         image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if len(data) else None
         if image is None:
-            raise CvBridgeError(
-                f"cannot decode {len(data)} bytes of format {cmprs_img_msg.format!r}"
-            )
-        if desired_encoding == "passthrough":
-            return image
-        channels = 1 if image.ndim < 3 else image.shape[2]
-        bits = 8 * image.itemsize
-        encoding = {1: f"mono{bits}", 3: f"bgr{bits}", 4: f"bgra{bits}"}[channels]
-        return self._converted(image, encoding, desired_encoding)
+            form = cmprs_img_msg.format
+            raise CvBridgeError(f"cannot decode {len(data)} bytes of format {form!r}")
+        family = "mono" if image.ndim < 3 else {3: "bgr", 4: "bgra"}[image.shape[2]]
+        return self._convert(image, f"{family}{8 * image.itemsize}", desired_encoding)
 
     def cv2_to_compressed_imgmsg(
         self, cvim: NDArray[Any], dst_format: str = "jpg"
@@ -159,20 +146,69 @@ class CvBridge:
             TypeError: cvim is not an array.
             CvBridgeError: The format is unknown, or cannot hold such pixels.
         """
-        cv2 = need_cv2("compressed images")
-        if not isinstance(cvim, np.ndarray | np.generic):
+        cv2 = _cv2("compressed images")
+        if not isinstance(cvim, np.ndarray):
             raise TypeError("Your input type is not a numpy array")
         try:
-            done, data = cv2.imencode(f".{dst_format}", cvim)
+            _, data = cv2.imencode(f".{dst_format}", cvim)
         except cv2.error as error:
             raise CvBridgeError(f"cannot encode as {dst_format!r}: {error}") from error
-        if not done:
-            raise CvBridgeError(f"cannot encode an image of {cvim.dtype} as {dst_format!r}")
         return CompressedImage(format=dst_format, data=array.array("B", data.tobytes()))
 
-    def _converted(self, image: NDArray[Any], source: str, target: str) -> NDArray[Any]:
-        if source == target:
+    def _convert(self, image: NDArray[Any], have: str, want: str) -> NDArray[Any]:
+        if want in ("passthrough", have):
             return image
-        _, have = self.encoding_to_dtype_with_channels(source)
-        dtype, want = self.encoding_to_dtype_with_channels(target)
-        return convert(image, (source, have), (target, want), np.dtype(dtype))
+        _, have_channels = self.encoding_to_dtype_with_channels(have)
+        dtype, want_channels = self.encoding_to_dtype_with_channels(want)
+        if not (_COLOR.fullmatch(have) and _COLOR.fullmatch(want)):
+            if have_channels != want_channels:
+                raise CvBridgeError(
+                    f"[{have}] with {have_channels} channels cannot become [{want}] with "
+                    f"{want_channels}: one is not a color format. The conversion does not make "
+                    "sense"
+                )
+            return _rescale(image, np.dtype(dtype), 1.0)
+        if want.startswith(("bayer", "yuv")):
+            raise CvBridgeError(f"Unsupported conversion from [{have}] to [{want}]")
+        if have.startswith(("bayer", "yuv")):
+            cv2 = _cv2(f"{have} images")
+            yuv = "YUV2BGR_YUY2" if have.endswith("yuy2") else "YUV2BGR_UYVY"
+            name = f"{_MOSAICS[have[6:10]]}2BGR" if have.startswith("bayer") else yuv
+            image = cv2.cvtColor(np.ascontiguousarray(image), getattr(cv2, f"COLOR_{name}"))
+            have = "bgr"
+        order, wanted = have.rstrip("0168"), want.rstrip("0168")
+        if order != wanted:
+            image = _reorder(image, order, wanted)
+        limit = np.iinfo(image.dtype).max
+        return _rescale(image, np.dtype(dtype), np.iinfo(dtype).max / limit)
+
+
+def _cv2(what: str) -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise CvBridgeError(f"{what} need OpenCV: pip install 'pocket-ros2[cv]'") from error
+    return cv2
+
+
+def _rescale(image: NDArray[Any], dtype: np.dtype[Any], factor: float) -> NDArray[Any]:
+    if image.dtype == dtype:
+        return image
+    values = image.astype(np.float64) * factor
+    if dtype.kind in "iu":
+        values = np.clip(np.rint(values), np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return values.astype(dtype)
+
+
+def _reorder(image: NDArray[Any], order: str, wanted: str) -> NDArray[Any]:
+    if wanted == "mono":
+        red, green, blue = (image[..., order.index(c)].astype(np.uint32) for c in "rgb")
+        gray = (red * 9798 + green * 19235 + blue * 3735 + 16384) >> 15
+        return gray.astype(image.dtype)
+    result = np.full((*image.shape[:2], len(wanted)), np.iinfo(image.dtype).max, image.dtype)
+    for index, channel in enumerate(wanted):
+        if order == "mono" and channel != "a":
+            result[..., index] = image
+        elif channel in order:
+            result[..., index] = image[..., order.index(channel)]
+    return result

@@ -8,42 +8,30 @@ import array
 import sys
 from collections import namedtuple
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured, unstructured_to_structured
+from numpy.typing import NDArray
 from sensor_msgs.msg import PointCloud2, PointField
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from std_msgs.msg import Header
-
-_DATATYPES = {
-    PointField.INT8: "i1",
-    PointField.UINT8: "u1",
-    PointField.INT16: "i2",
-    PointField.UINT16: "u2",
-    PointField.INT32: "i4",
-    PointField.UINT32: "u4",
-    PointField.FLOAT32: "f4",
-    PointField.FLOAT64: "f8",
-}
+# By the numbers of PointField, INT8 to FLOAT64.
+_DATATYPES = dict(enumerate(("i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8"), start=1))
 
 
 def dtype_from_fields(
     fields: Iterable[PointField], point_step: int | None = None
 ) -> np.dtype[Any]:
-    """Return the numpy type of a point; a field of count n becomes n fields name_0, name_1, …
+    """Return the numpy type of a point; a field of count n becomes n fields name_0, name_1.
 
     Raises:
         ValueError: A field has a datatype that PointField does not define.
     """
-    names, formats, offsets = [], [], []
+    names: list[str] = []
+    formats, offsets = [], []
     for index, field in enumerate(fields):
         if field.datatype not in _DATATYPES:
-            raise ValueError(
-                f"field {field.name!r} has datatype {field.datatype}; valid are 1 to 8"
-            )
+            raise ValueError(f"field {field.name!r} has datatype {field.datatype}, not 1 to 8")
         kind = np.dtype(_DATATYPES[field.datatype])
         name = field.name or f"unnamed_field_{index}"
         assert field.count > 0, f"Can't process fields with count = 0: {name}"
@@ -60,11 +48,7 @@ def dtype_from_fields(
 
 
 def read_points(
-    cloud: PointCloud2,
-    field_names: list[str] | None = None,
-    skip_nans: bool = False,
-    uvs: Iterable[Any] | None = None,
-    reshape_organized_cloud: bool = False,
+    cloud, field_names=None, skip_nans=False, uvs=None, reshape_organized_cloud=False
 ) -> NDArray[Any]:
     """Return the points as a structured array; a view of the message where that is possible.
 
@@ -102,11 +86,7 @@ def read_points(
 
 
 def read_points_numpy(
-    cloud: PointCloud2,
-    field_names: list[str] | None = None,
-    skip_nans: bool = False,
-    uvs: Iterable[Any] | None = None,
-    reshape_organized_cloud: bool = False,
+    cloud, field_names=None, skip_nans=False, uvs=None, reshape_organized_cloud=False
 ) -> NDArray[Any]:
     """Return the points as a plain array, one column per field; all fields of one datatype."""
     kinds = {f.datatype for f in cloud.fields if field_names is None or f.name in field_names}
@@ -117,24 +97,14 @@ def read_points_numpy(
     return structured_to_unstructured(points)
 
 
-def read_points_list(
-    cloud: PointCloud2,
-    field_names: list[str] | None = None,
-    skip_nans: bool = False,
-    uvs: Iterable[Any] | None = None,
-) -> list[Any]:
+def read_points_list(cloud, field_names=None, skip_nans=False, uvs=None) -> list[Any]:
     """Return the points as named tuples; slow, for a few points only."""
     points = read_points(cloud, field_names, skip_nans, uvs)
     point = namedtuple("Point", points.dtype.names or ())
     return [point._make(values) for values in points.tolist()]
 
 
-def create_cloud(
-    header: Header,
-    fields: Iterable[PointField],
-    points: Iterable[Any],
-    step: int | None = None,
-) -> PointCloud2:
+def create_cloud(header, fields, points, step: int | None = None) -> PointCloud2:
     """Return a message with the points: a structured or plain array, or tuples.
 
     A two-dimensional structured array makes an organised cloud of shape (width, height).
@@ -144,19 +114,12 @@ def create_cloud(
         points = np.array([tuple(point) for point in points], kind)
     elif points.dtype.names is None:
         assert len({field.datatype for field in fields}) == 1, (
-            "All fields need to have the same datatype. "
-            "Pass a structured NumPy array with multiple dtypes otherwise."
+            "All fields need to have the same datatype. Pass a structured NumPy array otherwise."
         )
         points = unstructured_to_structured(points, dtype=kind)
     else:
-        assert points.dtype == kind, (
-            "PointFields and structured NumPy array dtype do not match for all fields! "
-            "Check their field order, names and types."
-        )
-    assert points.ndim <= 2, (
-        "Too many dimensions for organized cloud! "
-        "Points can only be organized in max. two dimensional space"
-    )
+        assert points.dtype == kind, f"PointFields mean {kind}, the array is {points.dtype}"
+    assert points.ndim <= 2, f"points have {points.ndim} dimensions, a cloud has one or two"
     return PointCloud2(
         header=header,
         height=points.shape[1] if points.ndim == 2 else 1,
@@ -170,9 +133,7 @@ def create_cloud(
     )
 
 
-def create_cloud_xyz32(
-    header: Header, points: Iterable[Any], step: int | None = None
-) -> PointCloud2:
+def create_cloud_xyz32(header, points, step: int | None = None) -> PointCloud2:
     """Return a message with float32 x, y and z."""
     fields = [
         PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)

@@ -2,22 +2,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The transform tree behind tf2_ros: samples over time, and lookups through the tree."""
 
-from tf2_py._buffer_core import BufferCore
-from tf2_py._exceptions import (
-    ConnectivityException,
-    ExtrapolationException,
-    InvalidArgumentException,
-    LookupException,
-    TimeoutException,
-    TransformException,
-)
-
-__all__ = [
-    "BufferCore",
-    "ConnectivityException",
-    "ExtrapolationException",
-    "InvalidArgumentException",
-    "LookupException",
-    "TimeoutException",
-    "TransformException",
-]
+from tf2_py._buffer_core import BufferCore as BufferCore
+from tf2_py._exceptions import *  # noqa: F403

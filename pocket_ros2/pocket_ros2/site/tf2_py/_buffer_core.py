@@ -38,7 +38,7 @@ class BufferCore:
     def __init__(self, cache_time: Duration | None = None) -> None:
         self._span = 10_000_000_000 if cache_time is None else cache_time.nanoseconds
         self._lock = threading.RLock()
-        self._caches: dict[str, TimeCache | StaticCache | None] = {}
+        self._caches: dict[str, TimeCache | None] = {}
         self._authorities: dict[str, str] = {}
 
     def set_transform(self, transform: TransformStamped, authority: str) -> None:
@@ -71,12 +71,7 @@ class BufferCore:
         return _message(rigid, stamp, target_frame, source_frame)
 
     def lookup_transform_full_core(
-        self,
-        target_frame: str,
-        target_time: Time,
-        source_frame: str,
-        source_time: Time,
-        fixed_frame: str,
+        self, target_frame, target_time, source_frame, source_time, fixed_frame
     ) -> TransformStamped:
         """Return source_frame at source_time in target_frame at target_time.
 
@@ -100,12 +95,7 @@ class BufferCore:
         return self._can(frames, (target_frame, source_frame, time))
 
     def can_transform_full_core(
-        self,
-        target_frame: str,
-        target_time: Time,
-        source_frame: str,
-        source_time: Time,
-        fixed_frame: str,
+        self, target_frame, target_time, source_frame, source_time, fixed_frame
     ) -> tuple[bool, str]:
         """Return whether the full lookup would succeed now, and if not why."""
         frames = {"target_frame": target_frame, "source_frame": source_frame}
@@ -138,25 +128,22 @@ class BufferCore:
                 return "[]"
             lines = []
             for name, cache in self._caches.items():
-                if not cache:
+                if cache is None or cache.parent is None:
                     continue
                 age = cache.latest - cache.oldest
-                lines += [
-                    f"{name}: ",
-                    f"  parent: '{cache.parent}'",
-                    f"  broadcaster: '{self._authorities.get(name, 'no recorded authority')}'",
-                    f"  rate: {len(cache) * 1e9 / max(age, 100_000):.3f}",
-                    f"  most_recent_transform: {seconds(cache.latest)}",
-                    f"  oldest_transform: {seconds(cache.oldest)}",
-                    f"  buffer_length: {age / 1e9:.3f}",
-                ]
-            return "".join(f"{line}\n" for line in lines)
+                lines.append(
+                    f"{name}: \n"
+                    f"  parent: '{cache.parent}'\n"
+                    f"  broadcaster: '{self._authorities[name]}'\n"
+                    f"  rate: {len(cache.stamps) * 1e9 / max(age, 100_000):.3f}\n"
+                    f"  most_recent_transform: {seconds(cache.latest)}\n"
+                    f"  oldest_transform: {seconds(cache.oldest)}\n"
+                    f"  buffer_length: {age / 1e9:.3f}\n"
+                )
+            return "".join(lines)
 
     def lookup_twist_core(self, *args: Any) -> Any:
         raise unsupported("tf2_py.BufferCore.lookup_twist_core")
-
-    def lookup_twist_full_core(self, *args: Any) -> Any:
-        raise unsupported("tf2_py.BufferCore.lookup_twist_full_core")
 
     def _frameExists(self, frame_id: str) -> bool:
         return frame_id in self._caches
@@ -174,43 +161,36 @@ class BufferCore:
         by = f'from authority "{authority}"'
         problems = []
         if child == parent:
-            problems.append(
-                f"TF_SELF_TRANSFORM: Ignoring transform {by} with frame_id and  "
-                f'child_frame_id "{child}" because they are the same'
-            )
+            why = f'with frame_id and  child_frame_id "{child}" because they are the same'
+            problems.append(f"TF_SELF_TRANSFORM: Ignoring transform {by} {why}")
         if not child:
-            problems.append(
-                f"TF_NO_CHILD_FRAME_ID: Ignoring transform {by} because child_frame_id not set "
-            )
+            why = "because child_frame_id not set "
+            problems.append(f"TF_NO_CHILD_FRAME_ID: Ignoring transform {by} {why}")
         if not parent:
-            problems.append(
-                f'TF_NO_FRAME_ID: Ignoring transform with child_frame_id "{child}"  {by} '
-                "because frame_id not set"
-            )
+            why = f'with child_frame_id "{child}"  {by} because frame_id not set'
+            problems.append(f"TF_NO_FRAME_ID: Ignoring transform {why}")
         try:
             rigid = canonical(values)
         except ValueError:
             numbers = "({:f} {:f} {:f}) ({:f} {:f} {:f} {:f})".format(*values)
+            why = f"because of a nan value in the transform {numbers}"
             problems.append(
-                f'TF_NAN_INPUT: Ignoring transform for child_frame_id "{child}" {by} '
-                f"because of a nan value in the transform {numbers}"
+                f'TF_NAN_INPUT: Ignoring transform for child_frame_id "{child}" {by} {why}'
             )
-        if problems:
-            sys.stderr.write("".join(f"Error:   {problem}\n" for problem in problems))
-            return
-        with self._lock:
-            cache = self._caches.get(child)
-            if cache is None or isinstance(cache, StaticCache) != static:
-                cache = self._caches[child] = StaticCache() if static else TimeCache(self._span)
-            self._caches.setdefault(parent, None)
-            kept = cache.insert(stamp, (parent, rigid))
-            if kept:
+        if not problems:
+            with self._lock:
+                cache = self._caches.get(child)
+                if cache is None or isinstance(cache, StaticCache) != static:
+                    kind = StaticCache if static else TimeCache
+                    cache = self._caches[child] = kind(self._span)
+                self._caches.setdefault(parent, None)
                 self._authorities[child] = authority
-        if not kept:
-            sys.stderr.write(
-                f"Warning: TF_OLD_DATA ignoring data from the past for frame {child} at time "
-                f"{seconds(stamp)} according to authority {authority}\n"
-            )
+                if not cache.insert(stamp, (parent, rigid)):
+                    problems.append(
+                        "TF_OLD_DATA ignoring data from the past for frame "
+                        f"{child} at time {seconds(stamp)} according to authority {authority}"
+                    )
+        sys.stderr.write("".join(f"{problem}\n" for problem in problems))
 
     def _can(self, frames: dict[str, str], *legs: tuple[str, str, Time]) -> tuple[bool, str]:
         with self._lock:
@@ -254,86 +234,65 @@ class BufferCore:
         """Go up from the source, then from the target to where the first way ended."""
         if time == 0:
             time = self._latest_common_time(target, source)
-        caches = self._caches
-        up, missing, depth = IDENTITY, None, 0
-        frame = source
-        while (cache := caches[frame]) is not None:
-            sample = cache.find(time)
-            if isinstance(sample, str):
-                missing = sample
-                break
-            if frame == target:
-                return up, time
-            frame = sample[0]
-            up = compose(sample[1], up)
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise self._loop()
-        top, frame, down, depth = frame, target, IDENTITY, 0
-        between = f", when looking up transform from frame [{source}] to frame [{target}]"
-        while frame != top and (cache := caches[frame]) is not None:
-            sample = cache.find(time)
-            if isinstance(sample, str):
-                raise ExtrapolationException(sample + between)
-            if frame == source:
-                return inverse(down), time
-            frame = sample[0]
-            down = compose(sample[1], down)
-            depth += 1
-            if depth > _MAX_DEPTH:
-                raise self._loop()
-        if frame != top:
-            if missing is not None:
-                raise ExtrapolationException(missing + between)
+        top, up, missing = self._climb(source, (target,), time)
+        if top == target:
+            return up, time
+        end, down, gap = self._climb(target, (top, source), time)
+        if end == source:
+            return inverse(down), time
+        if end == top:
+            return compose(inverse(down), up), time
+        text = missing if gap is None else gap
+        if text is None:
             raise _unconnected(target, source)
-        return (up if down is IDENTITY else compose(inverse(down), up)), time
+        between = f", when looking up transform from frame [{source}] to frame [{target}]"
+        raise ExtrapolationException(text + between)
+
+    def _climb(
+        self, frame: str, goals: tuple[str, ...], time: int
+    ) -> tuple[str, Rigid, str | None]:
+        """Go up to a goal, the root, or where nothing is known of that time.
+
+        Returns:
+            The frame reached, the start in that frame, and the text of what is missing, if any.
+        """
+        rigid = IDENTITY
+        for _ in range(_MAX_DEPTH):
+            cache = self._caches[frame]
+            if frame in goals or cache is None:
+                return frame, rigid, None
+            sample = cache.find(time)
+            if isinstance(sample, str):
+                return frame, rigid, sample
+            frame, rigid = sample[0], compose(sample[1], rigid)
+        raise self._loop()
 
     def _latest_common_time(self, target: str, source: str) -> int:
         """Return the newest time common to the links between two frames; 0 if all are static."""
         if target == source:
             cache = self._caches[source]
             return 0 if cache is None else cache.latest
-        links: list[tuple[int, str]] = []
-        newest = None
-        for stamp, parent in self._links(source):
-            newest = _earlier(newest, stamp)
-            links.append((stamp, parent))
-            if parent == target:
-                return newest or 0
-        parents = {parent for _, parent in links}
-        newest = None
-        for stamp, frame in self._links(target):
-            newest = _earlier(newest, stamp)
-            if frame in parents:
-                break
-            if frame == source:
-                return newest or 0
-        else:
-            raise _unconnected(target, source)
-        for stamp, parent in links:
-            newest = _earlier(newest, stamp)
-            if parent == frame:
-                break
-        return newest or 0
+        up, down = self._links(source), self._links(target)
+        steps = {frame: index for index, (_, frame) in enumerate(up)}
+        for index, (_, frame) in enumerate(down):
+            if frame in steps:
+                between = up[: steps[frame] + 1] + down[: index + 1]
+                return min((stamp for stamp, _ in between if stamp), default=0)
+        raise _unconnected(target, source)
 
-    def _links(self, frame: str) -> Any:
-        depth = 0
+    def _links(self, frame: str) -> list[tuple[int, str]]:
+        """Return the frame and all above it, each with the latest time of the link to it."""
+        links = [(0, frame)]
         while (cache := self._caches[frame]) is not None and cache.parent is not None:
             frame = cache.parent
-            yield cache.latest, frame
-            depth += 1
-            if depth > _MAX_DEPTH:
+            links.append((cache.latest, frame))
+            if len(links) > _MAX_DEPTH:
                 raise self._loop()
+        return links
 
     def _loop(self) -> LookupException:
         frames = self.all_frames_as_string()
         return LookupException(f"The tf tree is invalid because it contains a loop.\n{frames}\n")
-
-
-def _earlier(newest: int | None, stamp: int) -> int | None:
-    if stamp == 0:
-        return newest
-    return stamp if newest is None else min(newest, stamp)
 
 
 def _unconnected(target: str, source: str) -> ConnectivityException:

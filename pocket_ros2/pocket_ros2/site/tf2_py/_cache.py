@@ -11,34 +11,6 @@ from tf2_py._rigid import Rigid, interpolate
 Sample = tuple[str, Rigid]
 
 
-class StaticCache:
-    """One sample, valid at all times; it survives clear()."""
-
-    oldest = latest = 0
-
-    def __init__(self) -> None:
-        self.sample: Sample | None = None
-
-    def __len__(self) -> int:
-        return 0 if self.sample is None else 1
-
-    @property
-    def parent(self) -> str | None:
-        return None if self.sample is None else self.sample[0]
-
-    def insert(self, stamp: int, sample: Sample) -> bool:
-        """Replace the sample."""
-        self.sample = sample
-        return True
-
-    def clear(self) -> None:
-        """Keep the sample: it does not age."""
-
-    def find(self, time: int) -> Sample | str:
-        """Return the sample."""
-        return self.sample or ""
-
-
 class TimeCache:
     """Samples ordered by time, the last `span` nanoseconds of them."""
 
@@ -46,9 +18,6 @@ class TimeCache:
         self.span = span
         self.stamps: list[int] = []
         self.samples: list[Sample] = []
-
-    def __len__(self) -> int:
-        return len(self.stamps)
 
     @property
     def oldest(self) -> int:
@@ -73,17 +42,12 @@ class TimeCache:
         if self.stamps and stamp < limit:
             return False
         index = bisect_right(self.stamps, stamp)
-        twin = index
-        while twin and self.stamps[twin - 1] == stamp:
-            twin -= 1
-            if self.samples[twin] == sample:
-                return True
-        self.stamps.insert(index, stamp)
-        self.samples.insert(index, sample)
+        if sample not in self.samples[bisect_left(self.stamps, stamp) : index]:
+            self.stamps.insert(index, stamp)
+            self.samples.insert(index, sample)
         return True
 
     def clear(self) -> None:
-        """Forget all samples."""
         self.stamps.clear()
         self.samples.clear()
 
@@ -94,28 +58,39 @@ class TimeCache:
             return ""
         if time == 0 or time == stamps[-1]:
             return self.samples[-1]
+        would = "Lookup would require extrapolation"
         if len(stamps) == 1:
-            return (
-                f"Lookup would require extrapolation at time {seconds(time)}, "
-                f"but only time {seconds(stamps[0])} is in the buffer"
-            )
+            only = f", but only time {seconds(stamps[0])} is in the buffer"
+            return f"{would} at time {seconds(time)}{only}"
         if time > stamps[-1]:
-            return (
-                "Lookup would require extrapolation into the future.  Requested time "
-                f"{seconds(time)} but the latest data is at time {seconds(stamps[-1])}"
-            )
-        if time < stamps[0]:
-            return (
-                "Lookup would require extrapolation into the past.  Requested time "
-                f"{seconds(time)} but the earliest data is at time {seconds(stamps[0])}"
-            )
-        newer = bisect_right(stamps, time)
-        before, after = self.samples[newer - 1], self.samples[newer]
-        start = stamps[newer - 1]
-        if before[0] != after[0] or start == time:
-            return before
-        ratio = (time - start) / (stamps[newer] - start)
-        return (before[0], interpolate(before[1], after[1], ratio))
+            side, known = "into the future", f"latest data is at time {seconds(stamps[-1])}"
+        elif time < stamps[0]:
+            side, known = "into the past", f"earliest data is at time {seconds(stamps[0])}"
+        else:
+            newer = bisect_right(stamps, time)
+            before, after = self.samples[newer - 1], self.samples[newer]
+            start = stamps[newer - 1]
+            if before[0] != after[0] or start == time:
+                return before
+            ratio = (time - start) / (stamps[newer] - start)
+            return (before[0], interpolate(before[1], after[1], ratio))
+        return f"{would} {side}.  Requested time {seconds(time)} but the {known}"
+
+
+class StaticCache(TimeCache):
+    """One sample, valid at all times; it does not age, so it survives clear()."""
+
+    oldest = latest = 0  # type: ignore[assignment]
+
+    def insert(self, stamp: int, sample: Sample) -> bool:
+        self.stamps, self.samples = [0], [sample]
+        return True
+
+    def clear(self) -> None:
+        pass
+
+    def find(self, time: int) -> Sample | str:
+        return self.samples[0]
 
 
 def seconds(stamp: int) -> str:

@@ -2,8 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can go wrong with a transform."""
 
-from __future__ import annotations
-
 
 class TransformException(Exception):
     """Base of all transform errors."""

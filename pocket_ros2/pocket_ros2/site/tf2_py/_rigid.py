@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from math import acos, isfinite, sin, sqrt
+from math import acos, cos, isfinite, sin, sqrt
 
 Rigid = tuple[float, float, float, float, float, float, float]
 IDENTITY: Rigid = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -59,10 +59,17 @@ def canonical(a: Rigid) -> Rigid:
     length = sqrt(sum(c * c for c in q))
     if not (length > 0 and isfinite(length)) or any(c != c for c in (x, y, z)):
         raise ValueError("not a rigid transform")
-    if 4 * q[3] * q[3] > length * length:
-        sign = q[3]
-    else:
-        sign = max(q[:3], key=abs)
+    sign = q[3] if 4 * q[3] * q[3] > length * length else max(q[:3], key=abs)
     length = length if sign > 0 else -length
     i, j, k, w = (c / length for c in q)
     return (x, y, z, i, j, k, w)
+
+
+def from_rpy(roll: float, pitch: float, yaw: float) -> Rigid:
+    """Return a rotation: roll about X, then pitch about Y, then yaw about Z, axes fixed."""
+    rigid = IDENTITY
+    for axis, angle in enumerate((roll, pitch, yaw)):
+        turn = [0.0, 0.0, 0.0, cos(angle / 2)]
+        turn[axis] = sin(angle / 2)
+        rigid = compose((0.0, 0.0, 0.0, *turn), rigid)
+    return rigid

@@ -72,7 +72,7 @@ test-pocket: setup
 	cd pocket_ros2 && ../$(PYTEST) tests
 
 test-src: setup
-	set -- $(wildcard src/*/test); for folder; do $(PYTEST) "$$folder"; done
+	$(PYTEST) $(wildcard src/*/test)
 
 test-tools: setup
 	$(PYTEST) tools/tests

@@ -173,36 +173,52 @@ def test_timer_may_cancel_itself_in_its_callback(node, executor):
     assert node.destroy_timer(other)
 
 
-def test_rate_sleeps_to_the_beat_of_a_spinning_executor(node, executor):
-    rate = node.create_rate(50)
+@pytest.fixture
+def spinning(node, executor):
     spinner = threading.Thread(target=executor.spin)
     spinner.start()
+    yield
+    node.context.try_shutdown()
+    spinner.join(10)
+    assert not spinner.is_alive()
+
+
+def test_rate_sleeps_to_the_beat_of_a_spinning_executor(node, spinning):
+    rate = node.create_rate(50)
     start = node.get_clock().now()
     for _ in range(3):
         rate.sleep()
-    elapsed = (node.get_clock().now() - start).nanoseconds
-    node.context.shutdown()
-    spinner.join(10)
 
-    assert not spinner.is_alive()
-    assert elapsed >= 0.03 * SECOND
+    assert (node.get_clock().now() - start).nanoseconds >= 0.03 * SECOND
 
 
-def test_rate_is_interrupted_by_shutdown_and_by_its_end(node):
+def test_rate_does_not_sleep_when_its_beat_has_passed_meanwhile(node):
+    rate = node.create_rate(0.001)
+    rate._timer.callback()
+
+    rate.sleep()
+
+
+@pytest.mark.parametrize("end", ["shutdown", "destroy"])
+def test_rate_is_interrupted_by_shutdown_and_by_its_end(node, end):
     rate = node.create_rate(0.001)
     results = []
 
     def sleep():
         try:
             rate.sleep()
-        except ROSInterruptException:
-            results.append("interrupted")
+        except (ROSInterruptException, RuntimeError) as error:
+            results.append(type(error))
 
     sleeper = threading.Thread(target=sleep)
     sleeper.start()
-    node.context.shutdown()
+    if end == "shutdown":
+        node.context.shutdown()
+    else:
+        rate.destroy()
     sleeper.join(10)
 
-    assert results == ["interrupted"]
-    with pytest.raises(ROSInterruptException):
+    assert not sleeper.is_alive()
+    assert len(results) == 1
+    with pytest.raises(ROSInterruptException if end == "shutdown" else RuntimeError):
         rate.sleep()

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.parameter import Parameter
 
 WRONG_TYPE = "Wrong parameter type"
-_REL_TOL = 1e-6
 
 
 def refusal(
@@ -33,51 +34,28 @@ def refusal(
         expected = Parameter.Type(descriptor.type)
         return f"{WRONG_TYPE}, expected '{expected}' got '{parameter.type_}'"
     if parameter.type_ is Parameter.Type.INTEGER and descriptor.integer_range:
-        return _integer_refusal(parameter, descriptor.integer_range[0])
+        return _range_refusal(parameter, descriptor.integer_range[0], operator.eq)
     if parameter.type_ is Parameter.Type.DOUBLE and descriptor.floating_point_range:
-        return _double_refusal(parameter, descriptor.floating_point_range[0])
+        return _range_refusal(parameter, descriptor.floating_point_range[0], _close)
     return ""
 
 
-def _bounds(bounds: Any) -> tuple[Any, Any]:
-    return min(bounds.from_value, bounds.to_value), max(bounds.from_value, bounds.to_value)
+def _close(a: float, b: float) -> bool:
+    return math.isclose(a, b, rel_tol=1e-6)
 
 
-def _outside(parameter: Parameter, low: Any, high: Any) -> str:
-    return (
-        f"Parameter {parameter.name} out of range. "
-        f"Min: {low}, Max: {high}, value: {parameter.value}"
-    )
-
-
-def _off_step(parameter: Parameter, low: Any, high: Any, step: Any) -> str:
-    return (
-        f"The parameter value for {parameter.name} is not a valid step. "
-        f"Min: {low}, max: {high}, value: {parameter.value}, step: {step}"
-    )
-
-
-def _integer_refusal(parameter: Parameter, bounds: Any) -> str:
-    low, high = _bounds(bounds)
-    value = parameter.value
-    if value in (low, high):
+def _range_refusal(parameter: Parameter, bounds: Any, same: Callable[[Any, Any], bool]) -> str:
+    low, high = sorted((bounds.from_value, bounds.to_value))
+    value, step = parameter.value, bounds.step
+    if same(value, low) or same(value, high):
         return ""
     if not low < value < high:
-        return _outside(parameter, low, high)
-    if bounds.step != 0 and (value - low) % bounds.step != 0:
-        return _off_step(parameter, low, high, bounds.step)
-    return ""
-
-
-def _double_refusal(parameter: Parameter, bounds: Any) -> str:
-    low, high = _bounds(bounds)
-    value = parameter.value
-    if math.isclose(value, low, rel_tol=_REL_TOL) or math.isclose(value, high, rel_tol=_REL_TOL):
-        return ""
-    if not low < value < high:
-        return _outside(parameter, low, high)
-    if bounds.step != 0.0:
-        nearest = low + round((value - low) / bounds.step) * bounds.step
-        if not math.isclose(nearest, value, rel_tol=_REL_TOL):
-            return _off_step(parameter, low, high, bounds.step)
+        return f"Parameter {parameter.name} out of range. Min: {low}, Max: {high}, value: {value}"
+    if step:
+        below = value - (value - low) % step
+        if not same(value, below) and not same(value, below + step):
+            return (
+                f"The parameter value for {parameter.name} is not a valid step. "
+                f"Min: {low}, max: {high}, value: {value}, step: {step}"
+            )
     return ""

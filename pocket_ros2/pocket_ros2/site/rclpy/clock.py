@@ -14,7 +14,6 @@ from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.exceptions import NotInitializedException
 from rclpy.time import Time
-from rclpy.utilities import get_default_context
 
 
 class ClockChange(IntEnum):
@@ -170,7 +169,11 @@ class Clock:
                 f"until's clock type, {until.clock_type.name}, does not match this clock's, "
                 f"{self.clock_type.name}"
             )
-        context = context or get_default_context()
+        if context is None:
+            # Not imported above: contexts log, and loggers have a clock.
+            from rclpy.utilities import get_default_context
+
+            context = get_default_context()
         if not context.ok():
             raise NotInitializedException("context cannot be used to sleep on a clock")
         wake = threading.Event()

@@ -158,36 +158,38 @@ class Rate:
     def __init__(self, timer: Timer, *, context: Context) -> None:
         self._timer = timer
         self._context = context
-        self._beat = threading.Condition()
-        self._beats = 0
-        self._over = False
-        timer.callback = self._on_beat
-        context.on_shutdown(self._stop)
+        self._beat = threading.Event()
+        self._lock = threading.Lock()
+        self._sleepers = 0
+        self._is_shutdown = False
+        self._is_destroyed = False
+        timer.callback = self._beat.set
+        context.on_shutdown(self._shutdown)
 
-    def _on_beat(self) -> None:
-        with self._beat:
-            self._beats += 1
-            self._beat.notify_all()
-
-    def _stop(self) -> None:
-        with self._beat:
-            self._over = True
-            self._beat.notify_all()
+    def _shutdown(self) -> None:
+        self._is_shutdown = True
+        self._beat.set()
 
     def destroy(self) -> None:
-        self._stop()
+        self._is_destroyed = True
+        self._beat.set()
         self._timer.destroy()
 
     def sleep(self) -> None:
-        """Block until the next beat.
+        """Block until the next beat, or not at all when one has passed since the last sleep.
 
         Raises:
-            ROSInterruptException: The context was shut down or the rate destroyed meanwhile.
+            ROSInterruptException: The context is shut down, or the rate destroyed meanwhile.
+            RuntimeError: The rate was destroyed before.
         """
-        with self._beat:
-            if not self._over and self._timer.is_canceled():
-                self._timer.reset()
-            seen = self._beats
-            self._beat.wait_for(lambda: self._over or self._beats != seen)
-            if self._over:
-                raise ROSInterruptException
+        if self._is_destroyed:
+            raise RuntimeError("Rate cannot sleep because it has been destroyed")
+        with self._lock:
+            self._sleepers += 1
+        self._beat.wait()
+        with self._lock:
+            self._sleepers -= 1
+            if self._sleepers == 0 and not self._is_shutdown:
+                self._beat.clear()
+        if self._is_shutdown or self._is_destroyed:
+            raise ROSInterruptException

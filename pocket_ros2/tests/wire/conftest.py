@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
 from pocket_ros2.wire import Session
 
 PEER = Path(__file__).with_name("wire_peer.py")

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from pocket_ros2.wire import attachment, qos
 from pocket_ros2.wire.attachment import AttachmentError
 from pocket_ros2.wire.config import ConfigError, parse_override, session_config

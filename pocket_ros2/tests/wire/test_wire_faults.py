@@ -10,7 +10,6 @@ import time
 
 import pytest
 import zenoh
-
 from pocket_ros2.wire import Qos
 
 MEGABYTE = bytes(1_000_000)

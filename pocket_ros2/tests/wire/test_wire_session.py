@@ -7,7 +7,6 @@ import os
 import time
 
 import pytest
-
 from pocket_ros2.wire import Qos, attachment
 from pocket_ros2.wire.names import data_key
 

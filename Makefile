@@ -42,7 +42,7 @@ lint: lint-ros
 demo:
 	@if [[ ! -d src/roborefer_bringup ]]; then echo "demo: roborefer_bringup is not built yet;" \
 	  "the interfaces are: ros2 interface package roborefer_msgs" >&2; exit 1; fi
-	source install/setup.bash && ros2 launch roborefer_bringup demo.launch.py
+	set +u; source install/setup.bash; ros2 launch roborefer_bringup demo.launch.py
 
 bench:
 	@echo "bench: the benchmarks measure what runs without ROS 2; use a shell without it" >&2; exit 1

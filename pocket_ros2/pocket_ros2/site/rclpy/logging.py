@@ -11,6 +11,8 @@ from rclpy import _logging_console as console
 from rclpy.impl.logging_severity import LoggingSeverity
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
+_root_logger = RcutilsLogger()
+
 
 def get_logger(name: str) -> RcutilsLogger:
     if not name:

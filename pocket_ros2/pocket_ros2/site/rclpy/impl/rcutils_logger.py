@@ -12,47 +12,57 @@ from rclpy import _logging_console as console
 from rclpy.clock import Clock
 from rclpy.impl.logging_severity import LoggingSeverity
 
-_FILTERS: dict[str, dict[str, Any]] = {
-    "throttle_duration_sec": {"throttle_time_source_type": None},
-    "skip_first": {},
-    "once": {},
-}
-_OPTIONS = {"name", *_FILTERS, *(option for more in _FILTERS.values() for option in more)}
+_FILTERS = ("throttle_duration_sec", "skip_first", "once")
+_OPTIONS = ("name", "throttle_time_source_type", *_FILTERS)
 
 
 class _CallSite:
     """The memory of the filters at one place in the source."""
 
-    def __init__(self, severity: LoggingSeverity, options: dict[str, Any]) -> None:
-        unknown = set(options) - _OPTIONS
-        if unknown:
-            raise TypeError(
-                f"unknown logging options {sorted(unknown)}; known: {sorted(_OPTIONS)}"
-            )
-        self.severity = severity
-        self.options = {name: options[name] for name in options if name in _FILTERS}
+    def __init__(self, severity: LoggingSeverity, name: str, options: dict[str, Any]) -> None:
+        for option in options:
+            if option not in _OPTIONS:
+                raise TypeError(f"parameter '{option}' is not recognized; known: {_OPTIONS}")
         if "throttle_time_source_type" in options and "throttle_duration_sec" not in options:
-            raise TypeError("throttle_time_source_type needs throttle_duration_sec beside it")
+            raise TypeError("required parameter 'throttle_duration_sec' not specified")
         self._clock = options.get("throttle_time_source_type") or Clock()
         if not isinstance(self._clock, Clock):
             raise ValueError(
                 f'Received throttle_time_source_type of "{self._clock}" is not a clock instance'
             )
+        self.severity = severity
+        self.name = name
+        self.filters = self.wanted_filters(options)
         self._last_ns = 0
         self._reached = False
         self._logged = False
 
+    @staticmethod
+    def wanted_filters(options: dict[str, Any]) -> dict[str, Any]:
+        return {name: options[name] for name in _FILTERS if options.get(name)}
+
+    def check_unchanged(
+        self, severity: LoggingSeverity, name: str, options: dict[str, Any]
+    ) -> None:
+        for what, same in (
+            ("severity", self.severity == severity),
+            ("name", self.name == name),
+            ("filter parameters", self.filters == self.wanted_filters(options)),
+        ):
+            if not same:
+                raise ValueError(f"Logger {what} cannot be changed between calls.")
+
     def passes(self) -> bool:
-        period = self.options.get("throttle_duration_sec")
+        period = self.filters.get("throttle_duration_sec")
         if period:
             now = self._clock.now().nanoseconds
             if now < self._last_ns + int(period * 1e9):
                 return False
             self._last_ns = now
-        if self.options.get("skip_first") and not self._reached:
+        if "skip_first" in self.filters and not self._reached:
             self._reached = True
             return False
-        if self.options.get("once") and self._logged:
+        if "once" in self.filters and self._logged:
             return False
         self._logged = True
         return True
@@ -99,11 +109,8 @@ class RcutilsLogger:
         key = (code.co_filename, code.co_name, frame.f_lineno, frame.f_lasti)
         site = self._sites.get(key)
         if site is None:
-            site = self._sites[key] = _CallSite(severity, kwargs)
-        elif site.severity != severity:
-            raise ValueError("Logger severity cannot be changed between calls.")
-        elif site.options != {option: kwargs[option] for option in kwargs if option in _FILTERS}:
-            raise ValueError("Requested logging filters cannot be changed between calls.")
+            site = self._sites[key] = _CallSite(severity, name, kwargs)
+        site.check_unchanged(severity, name, kwargs)
         if severity < console.effective_level(name) or not site.passes():
             return False
         console.emit(

@@ -26,15 +26,9 @@ _DERIVED = re.compile(
 
 
 def interface_packages() -> dict[str, Path]:
-    """Return the folders of all packages with interfaces; the workspace goes before our own."""
-    found = {
-        name: package.path
-        for name, package in workspace.source_packages().items()
-        if any((package.path / kind).is_dir() for kind in KINDS)
-    }
-    for folder in sorted(workspace.INTERFACES.iterdir()):
-        found.setdefault(folder.name, folder)
-    return found
+    """Return the folders of all packages that have interfaces, by package name."""
+    folders = {name: package_folder(name) for name in workspace.names()}
+    return {name: folder for name, folder in folders.items() if folder is not None}
 
 
 def package_folder(package: str) -> Path | None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 import functools
 import re
 import struct
+import threading
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pocket_ros2.idl import catalogue, cdr_reader, cdr_writer
 from pocket_ros2.idl.cdr import CdrError
@@ -151,6 +152,24 @@ def snake(name: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower()
 
 
+_T = TypeVar("_T")
+_lock = threading.RLock()
+
+
+def _once(make: Callable[[str], _T]) -> Callable[[str], _T]:
+    """Make each class once, also when threads ask for it at the same moment."""
+    made: dict[str, _T] = {}
+
+    def get(name: str) -> _T:
+        if name not in made:
+            with _lock:
+                if name not in made:
+                    made[name] = make(name)
+        return made[name]
+
+    return get
+
+
 def _make(base: type, name: str, content: dict[str, Any]) -> Any:
     package, kind, short = name.split("/")
     owner = short.partition("_")[0]
@@ -162,7 +181,7 @@ def _make(base: type, name: str, content: dict[str, Any]) -> Any:
     return type(base)(short, (base,), content)
 
 
-@functools.cache
+@_once
 def message_class(name: str) -> type[Message]:
     """Return the class of a message, or of a part of a service or an action."""
     message = catalogue.message(name)
@@ -192,7 +211,7 @@ def _property(slot: Any, field: Field, nested: type[Message] | None) -> property
     )
 
 
-@functools.cache
+@_once
 def service_class(name: str) -> type[Service]:
     """Return the class of a service, or of one of the two services within an action."""
     parts = {part: message_class(f"{name}_{part}") for part in ("Request", "Response")}
@@ -200,7 +219,7 @@ def service_class(name: str) -> type[Service]:
     return made
 
 
-@functools.cache
+@_once
 def action_class(name: str) -> type[Action]:
     """Return the class of an action."""
     content: dict[str, Any] = {

@@ -8,7 +8,9 @@ import copy
 import pickle
 import subprocess
 import sys
+import threading
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -225,9 +227,38 @@ def test_modules_import_in_every_way_ros_code_does():
 def test_messages_without_arrays_do_not_import_numpy():
     code = (
         "import pocket_ros2, sys; pocket_ros2.activate();"
-        "from geometry_msgs.msg import PoseStamped; from sensor_msgs.msg import Image; s = Image._TYPE_SUPPORT;"
+        "from geometry_msgs.msg import PoseStamped;"
+        "from sensor_msgs.msg import Image; s = Image._TYPE_SUPPORT;"
         "s.deserialize(s.serialize(Image(data=b'x'))); PoseStamped();"
         "print('numpy' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_threads_that_ask_at_once_get_the_same_class():
+    names = [n for n in idl.interfaces_in("vision_msgs") if "/msg/" in n]
+    start = threading.Barrier(4)
+
+    def load():
+        start.wait(10)
+        return [idl.load(name) for name in names]
+
+    with ThreadPoolExecutor(4) as pool:
+        results = [f.result(30) for f in [pool.submit(load) for _ in range(4)]]
+    assert all(one is other for one, *others in zip(*results, strict=True) for other in others)
+
+
+def test_workspace_packages_are_generated_at_first_import(tmp_path, monkeypatch):
+    package = tmp_path / "src" / "my_msgs"
+    (package / "msg").mkdir(parents=True)
+    (package / "package.xml").write_text("<package><name>my_msgs</name></package>")
+    (package / "msg" / "Mine.msg").write_text("geometry_msgs/Point[] points\nuint8 KIND=3\n")
+    monkeypatch.setenv("POCKET_ROS2_WORKSPACE", str(tmp_path))
+
+    from my_msgs.msg import Mine
+
+    again = Mine._TYPE_SUPPORT.deserialize(Mine._TYPE_SUPPORT.serialize(Mine(points=[Point()])))
+    assert again.points == [Point()]
+    assert Mine.KIND == 3
+    assert "my_msgs" in idl.interface_packages()

@@ -23,7 +23,8 @@ def message(text):
 def test_all_kinds_of_lines_are_read():
     found = message(
         "# comment\nint32 A=-5 # five\nstring S=' x '\nbyte B=0x10\n\nOther other\n"
-        "std_msgs/Header h\n\tfloat32\t x 1.5\nstring<=5[<=2] names ['a, b', \"c\"]\nbool[2] flags [true, 0]\n"
+        "std_msgs/Header h\n\tfloat32\t x 1.5\n"
+        "string<=5[<=2] names ['a, b', \"c\"]\nbool[2] flags [true, 0]\n"
     )
 
     assert found.constants == {"A": -5, "S": " x ", "B": b"\x10"}

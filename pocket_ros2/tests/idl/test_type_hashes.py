@@ -4,32 +4,44 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from pocket_ros2.idl import rihs
+from rosbags.typesys import Stores, get_typestore
 
-PUBLISHED = {
-    "std_msgs/msg/String": "df668c740482bbd48fb39d76a70dfd4bd59db1288021743503259e948f6b1a18",
-    "std_msgs/msg/Header": "f49fb3ae2cf070f793645ff749683ac6b06203e41c891e17701b1cb597ce6a01",
-    "nav_msgs/msg/Odometry": "3cc97dc7fb7502f8714462c526d369e35b603cfc34d946e3f2eda2766dfec6e0",
-    "geometry_msgs/msg/TwistStamped": (
-        "5f0fcd4f81d5d06ad9b4c4c63e3ea51b82d6ae4d0558f1d475229b1121db6f64"
-    ),
-    "builtin_interfaces/msg/Time": (
-        "b106235e25a4c5ed35098aa0a61a3ee9c9b18d197f398b0e4206cea9acf9c197"
-    ),
-    "diagnostic_msgs/msg/KeyValue": (
-        "d68081eaa540288c5440753baecef0c4e16e81a5f78ad68902ded5100413bb42"
-    ),
-    "control_msgs/msg/JointTrajectoryControllerState": (
-        "51d8dd89cc624cbe9daaeeb4d80d6de9b86168ffdc3be41fefc0953e3c26e480"
-    ),
-    "example_interfaces/srv/AddTwoInts": (
-        "e118de6bf5eeb66a2491b5bda11202e7b68f198d6f67922cf30364858239c81a"
-    ),
-    "std_srvs/srv/Trigger": "eeff2cd6fa5ad9d27cdf4dec64818317839b62f212a91e6b5304b634b2062c5f",
-}
+from pocket_ros2 import idl
+
+LINES = Path(__file__).with_name("published_type_hashes.txt").read_text(encoding="utf-8")
+PUBLISHED = [line.split() for line in LINES.splitlines() if not line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_hash_equals_the_published_one(name):
-    assert rihs.type_hash(name) == f"RIHS01_{PUBLISHED[name]}"
+@pytest.mark.parametrize(("name", "value"), PUBLISHED)
+def test_hash_equals_the_published_one(name, value):
+    assert rihs.type_hash(name) == f"RIHS01_{value}"
+
+
+def test_hashes_equal_those_of_rosbags():
+    store = get_typestore(Stores.ROS2_JAZZY)
+    wrong_there = {"std_msgs/msg/Char", "service_msgs/msg/ServiceEventInfo"}  # char is uint8
+    mine = {n for p in idl.interface_packages() for n in idl.interfaces_in(p)} - wrong_there
+    both = sorted(mine & set(store.fielddefs))
+    assert len(both) > 140
+    assert [n for n in both if rihs.type_hash(n) != store.hash_rihs01(n)] == []
+
+
+def test_types_that_lyrical_changed_follow_ros_distro():
+    name = "lifecycle_msgs/msg/TransitionEvent"
+    code = f"from pocket_ros2.idl import rihs; print(rihs.type_hash({name!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ROS_DISTRO": "lyrical"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == get_typestore(Stores.ROS2_LYRICAL).hash_rihs01(name)
+    assert rihs.type_hash(name) == get_typestore(Stores.ROS2_JAZZY).hash_rihs01(name)

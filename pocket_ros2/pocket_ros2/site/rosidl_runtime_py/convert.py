@@ -57,19 +57,10 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(OrderedDict, lambda dumper, data: dumper.represent_dict(data.items()))
 
 
-def message_to_yaml(
-    msg: Any,
-    *,
-    truncate_length: int | None = None,
-    no_arr: bool = False,
-    no_str: bool = False,
-    flow_style: bool = False,
-) -> str:
-    plain = message_to_ordereddict(
-        msg, truncate_length=truncate_length, no_arr=no_arr, no_str=no_str
-    )
+def message_to_yaml(msg: Any, *, flow_style: bool = False, **options: Any) -> str:
+    """Return a message as YAML; options are those of message_to_ordereddict."""
     return yaml.dump(
-        plain,
+        message_to_ordereddict(msg, **options),
         Dumper=_Dumper,
         allow_unicode=True,
         sort_keys=False,
@@ -78,17 +69,9 @@ def message_to_yaml(
     )
 
 
-def message_to_csv(
-    msg: Any,
-    *,
-    truncate_length: int | None = None,
-    no_arr: bool = False,
-    no_str: bool = False,
-) -> str:
-    plain = message_to_ordereddict(
-        msg, truncate_length=truncate_length, no_arr=no_arr, no_str=no_str
-    )
-    return ",".join(_cells(plain))
+def message_to_csv(msg: Any, **options: Any) -> str:
+    """Return a message as one line of CSV; options are those of message_to_ordereddict."""
+    return ",".join(_cells(message_to_ordereddict(msg, **options)))
 
 
 def _cells(value: Any) -> list[str]:

@@ -42,7 +42,7 @@ if ((${#wanted[@]})); then
   fi
 fi
 
-if [[ ! -x .venv/bin/pip ]]; then
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   for python in "${PYTHON:-}" python3.13 python3.12 python3.11 python3; do
     if [[ -n $python ]] && "$python" -c \
       'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null
@@ -52,7 +52,7 @@ if [[ ! -x .venv/bin/pip ]]; then
     fi
   done
 fi
-if [[ ! -x .venv/bin/pip ]]; then
+if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
   echo "setup: no Python 3.11 to 3.13 that can make a virtual environment was found; type:" >&2
   echo "  sudo apt-get install python3-venv     (or name one: make setup PYTHON=...)" >&2
   exit 1

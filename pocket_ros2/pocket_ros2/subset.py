@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NoReturn
+
 
 def unsupported(api: str) -> NotImplementedError:
     """Return the error to raise where a program asks for ROS 2 API outside the subset.
@@ -15,3 +18,14 @@ def unsupported(api: str) -> NotImplementedError:
         f"{api} is not part of pocket_ros2; docs/api.md lists what is, "
         "and a real ROS 2 installation has it all"
     )
+
+
+def refuser(module: str, *names: str) -> Callable[[str], NoReturn]:
+    """Return a module-level `__getattr__` that refuses these names of the upstream module."""
+
+    def refuse(name: str) -> NoReturn:
+        if name in names:
+            raise unsupported(f"{module}.{name}")
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return refuse

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Conditions on text that is computed at launch time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pocket_ros2.subset import refuser
+
+from launch._normalize import as_text
+
+if TYPE_CHECKING:
+    from launch.launch_context import LaunchContext
+    from launch.some_substitutions_type import SomeSubstitutionsType
+
+_VALUES = {"true": True, "1": True, "false": False, "0": False}
+__getattr__ = refuser("launch.conditions", "AndCondition", "OrCondition")
+
+
+class InvalidConditionExpressionError(Exception):
+    """A condition is neither true nor false."""
+
+
+def evaluate_condition_expression(context: LaunchContext, expression: Any) -> bool:
+    text = as_text(context, expression).strip().lower()
+    if text not in _VALUES:
+        raise InvalidConditionExpressionError(
+            f"invalid condition expression {text!r}, expected one of {', '.join(_VALUES)}"
+        )
+    return _VALUES[text]
+
+
+class Condition:
+    def __init__(self, *, predicate: Callable[[LaunchContext], bool] | None = None) -> None:
+        self._predicate = predicate
+
+    def evaluate(self, context: LaunchContext) -> bool:
+        return self._predicate is None or self._predicate(context)
+
+
+class IfCondition(Condition):
+    def __init__(self, predicate_expression: SomeSubstitutionsType) -> None:
+        super().__init__(
+            predicate=lambda c: evaluate_condition_expression(c, predicate_expression)
+        )
+
+
+class UnlessCondition(IfCondition):
+    def evaluate(self, context: LaunchContext) -> bool:
+        return not super().evaluate(context)
+
+
+class LaunchConfigurationEquals(Condition):
+    """True when the configuration has that value; None stands for "is not set"."""
+
+    def __init__(self, launch_configuration_name: str, expected_value: Any) -> None:
+        def equal(context: LaunchContext) -> bool:
+            found = context.launch_configurations.get(launch_configuration_name)
+            if found is None or expected_value is None:
+                return found is expected_value
+            return found == as_text(context, expected_value)
+
+        super().__init__(predicate=equal)
+
+
+class LaunchConfigurationNotEquals(LaunchConfigurationEquals):
+    def evaluate(self, context: LaunchContext) -> bool:
+        return not super().evaluate(context)

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Launch descriptions out of Python files."""
+
+from __future__ import annotations
+
+import importlib.util
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pocket_ros2.subset import refuser, unsupported
+
+from launch._normalize import as_text, described
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch.some_substitutions_type import SomeSubstitutionsType
+from launch.substitutions import SubstitutionFailure
+
+__getattr__ = refuser(
+    "launch.launch_description_sources",
+    *("FrontendLaunchDescriptionSource", "XMLLaunchDescriptionSource"),
+    "YAMLLaunchDescriptionSource",
+)
+
+
+class InvalidPythonLaunchFileError(Exception):
+    """A Python launch file does not define what it must."""
+
+
+def load_python_launch_file_as_module(python_launch_file_path: str) -> ModuleType:
+    path = str(python_launch_file_path)
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"launch file {path!r} does not exist")
+    loader = SourceFileLoader("python_launch_file", path)
+    spec: Any = importlib.util.spec_from_loader(loader.name, loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    return module
+
+
+def get_launch_description_from_python_launch_file(
+    python_launch_file_path: str,
+) -> LaunchDescription:
+    module = load_python_launch_file_as_module(python_launch_file_path)
+    if not hasattr(module, "generate_launch_description"):
+        raise InvalidPythonLaunchFileError(
+            f"launch file at '{python_launch_file_path}' does not contain the required function "
+            "'generate_launch_description()'"
+        )
+    return module.generate_launch_description()
+
+
+class LaunchDescriptionSource:
+    def __init__(
+        self,
+        launch_description: LaunchDescription | None = None,
+        location: SomeSubstitutionsType = "",
+        method: str = "unspecified mechanism from a script",
+    ) -> None:
+        self.method = method
+        self.__description = launch_description
+        self.__location = location
+        self.__path: str | None = None
+
+    @property
+    def location(self) -> str:
+        return described(self.__location) if self.__path is None else self.__path
+
+    def try_get_launch_description_without_context(self) -> LaunchDescription | None:
+        """Return the description if its place does not depend on launch configurations."""
+        try:
+            return self.get_launch_description(LaunchContext())
+        except (SubstitutionFailure, OSError):
+            return None
+
+    def get_launch_description(self, context: LaunchContext) -> LaunchDescription:
+        path = self.__path = as_text(context, self.__location)
+        if self.__description is None:
+            self.__description = self._get_launch_description(path)
+        return self.__description
+
+    def _get_launch_description(self, location: str) -> LaunchDescription:
+        raise NotImplementedError(f"{type(self).__name__} cannot load {location!r}")
+
+
+class PythonLaunchDescriptionSource(LaunchDescriptionSource):
+    def __init__(self, launch_file_path: SomeSubstitutionsType) -> None:
+        super().__init__(None, launch_file_path, "interpreted python launch file")
+
+    def _get_launch_description(self, location: str) -> LaunchDescription:
+        return get_launch_description_from_python_launch_file(location)
+
+
+class AnyLaunchDescriptionSource(PythonLaunchDescriptionSource):
+    def _get_launch_description(self, location: str) -> LaunchDescription:
+        if not location.endswith(".py"):
+            raise unsupported(f"the launch file format of {location}")
+        return super()._get_launch_description(location)

@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs launch descriptions on an asyncio loop until nothing is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import launch.logging
+from launch._normalize import as_entities
+from launch.event_handlers import EventHandler
+from launch.events import Event, IncludeLaunchDescription, Shutdown, TimerEvent
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch.launch_description_entity import LaunchDescriptionEntity
+
+_logger = launch.logging.get_logger("launch")
+
+
+class LaunchService:
+    """Visits entities and handles their events, one after the other.
+
+    Args:
+        argv: Arguments that entities find in the context.
+        noninteractive: Whether no terminal hands Ctrl-C to the child processes, so that the
+            service has to.
+        debug: Whether to log each event.
+    """
+
+    def __init__(
+        self,
+        *,
+        argv: Iterable[str] | None = None,
+        noninteractive: bool = False,
+        debug: bool = False,
+    ) -> None:
+        if debug:
+            launch.logging.launch_config.level = logging.DEBUG
+        self.__context = LaunchContext(argv=argv, noninteractive=noninteractive)
+        for kind, handle in (
+            (IncludeLaunchDescription, lambda event, _: [event.launch_description]),
+            (TimerEvent, lambda event, context: event.timer_action.handle(context)),
+            (Shutdown, self.__on_shutdown),
+        ):
+            self.__context.register_event_handler(
+                EventHandler(matcher=lambda e, kind=kind: isinstance(e, kind), entities=handle)
+            )
+        self.__futures: list[asyncio.Future] = []
+        self.__lock = threading.RLock()
+        self.__loop: asyncio.AbstractEventLoop | None = None
+        self.__shutting_down = self.__shutdown_handled = False
+        self.__return_code = 0
+
+    @property
+    def context(self) -> LaunchContext:
+        return self.__context
+
+    @property
+    def event_loop(self) -> asyncio.AbstractEventLoop | None:
+        return self.__loop
+
+    @property
+    def task(self) -> asyncio.Task | None:
+        return self.__task if self.__loop is not None else None
+
+    def emit_event(self, event: Event) -> Any:
+        """Queue an event from any thread, even before the service runs."""
+        with self.__lock:
+            if self.__loop is not None:
+                self.__loop.call_soon_threadsafe(self.__context.emit_event_sync, event)
+            else:
+                self.__context.emit_event_sync(event)
+        return self.__awaitable()
+
+    def include_launch_description(self, launch_description: LaunchDescription) -> None:
+        self.emit_event(IncludeLaunchDescription(launch_description))
+
+    def shutdown(self, force_sync: bool = False) -> Any:
+        """Stop what runs and let run() return; does nothing when the service does not run."""
+        with self.__lock:
+            if self.__loop is not None:
+                self.__shutdown("LaunchService.shutdown() called")
+        return None if force_sync else self.__awaitable()
+
+    def run(self, *, shutdown_when_idle: bool = True) -> int:
+        """Run until everything has ended.
+
+        Returns:
+            0, or 1 when a launch file, an action or a handler raised, or on SIGTERM.
+        """
+        loop = asyncio.new_event_loop()
+        try:
+            return loop.run_until_complete(self.run_async(shutdown_when_idle=shutdown_when_idle))
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
+        with self.__lock:
+            if self.__loop is not None:
+                raise RuntimeError("this LaunchService is already running")
+            self.__loop = self.__context.asyncio_loop = asyncio.get_running_loop()
+            self.__task = asyncio.current_task()
+            self.__shutting_down = self.__shutdown_handled = False
+            self.__context.is_shutdown = False
+            self.__return_code = 0
+        with self.__signals():
+            try:
+                await self.__run(shutdown_when_idle)
+            finally:
+                with self.__lock:
+                    self.__loop = None
+                for process in tuple(self.__context._processes):
+                    process.kill()
+        return self.__return_code
+
+    async def __run(self, shutdown_when_idle: bool) -> None:
+        context = self.__context
+        getter: asyncio.Task | None = None
+        try:
+            while True:
+                if getter is None:
+                    getter = asyncio.ensure_future(context._event_queue.get())
+                pending = {f for f in self.__futures if not f.done()}
+                pending.update(f for f in context._completion_futures if not f.done())
+                self.__futures = [f for f in self.__futures if f in pending]
+                if not pending and not getter.done() and context._event_queue.empty():
+                    if self.__shutdown_handled:
+                        return
+                    if shutdown_when_idle and not self.__shutting_down:
+                        self.__shutdown("idle")
+                await asyncio.wait({getter, *pending}, return_when=asyncio.FIRST_COMPLETED)
+                if getter.done():
+                    event, getter = getter.result(), None
+                    self.__guard(self.__process, event)
+        finally:
+            if getter is not None:
+                getter.cancel()
+
+    def __guard(self, function: Any, *args: Any) -> None:
+        try:
+            function(*args)
+        except Exception as error:
+            _logger.debug(traceback.format_exc())
+            text = f"Caught exception in launch (see debug for traceback): {error}"
+            _logger.error(text)
+            self.__return_code = 1
+            self.__shutdown(text)
+
+    def __process(self, event: Event) -> None:
+        context = self.__context
+        _logger.debug(f"processing event: {event}")
+        for handler in tuple(context._event_handlers):
+            if not handler.matches(event):
+                continue
+            context._push_locals()
+            try:
+                for entity in as_entities(handler.handle(event, context)):
+                    self.__visit(entity)
+            finally:
+                context._pop_locals()
+
+    def __visit(self, entity: LaunchDescriptionEntity) -> None:
+        children = entity.visit(self.__context)
+        future = entity.get_asyncio_future()
+        if future is not None:
+            self.__futures.append(future)
+        for child in as_entities(children):
+            self.__visit(child)
+
+    def __on_shutdown(self, event: Shutdown, context: LaunchContext) -> None:
+        self.__shutting_down = self.__shutdown_handled = context.is_shutdown = True
+
+    def __shutdown(self, reason: str, due_to_sigint: bool = False) -> None:
+        if not self.__shutting_down:
+            self.emit_event(Shutdown(reason=reason, due_to_sigint=due_to_sigint))
+            self.__shutting_down = self.__context.is_shutdown = True
+
+    def __awaitable(self) -> Any:
+        try:
+            future = asyncio.get_running_loop().create_future()
+        except RuntimeError:
+            return None
+        future.set_result(None)
+        return future
+
+    @contextlib.contextmanager
+    def __signals(self) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+        previous = {number: signal.getsignal(number) for number in numbers}
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self.__on_sigint)
+        loop.add_signal_handler(signal.SIGTERM, self.__on_sigterm, "SIGTERM")
+        loop.add_signal_handler(signal.SIGQUIT, self.__on_sigterm, "SIGQUIT")
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                loop.remove_signal_handler(number)
+                signal.signal(number, handler)
+
+    def __on_sigint(self) -> None:
+        text = "user interrupted with ctrl-c (SIGINT)"
+        if self.__shutting_down:
+            _logger.warning(f"{text} again, ignoring...")
+        else:
+            _logger.warning(text)
+            self.__shutdown("ctrl-c (SIGINT)", due_to_sigint=True)
+
+    def __on_sigterm(self, name: str) -> None:
+        """Stop the children in an orderly way; they must not outlive this process."""
+        _logger.error(f"received {name}, shutting down")
+        self.__return_code = 1
+        self.__shutdown(name)

@@ -1,0 +1,12 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: F401
+"""Launch of ROS nodes."""
+
+from __future__ import annotations
+
+from pocket_ros2.subset import refuser
+
+from launch_ros import actions, descriptions, substitutions
+
+__getattr__ = refuser("launch_ros", "get_default_launch_description", "frontend", "ros_adapters")

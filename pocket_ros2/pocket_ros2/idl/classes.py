@@ -14,7 +14,6 @@ from typing import Any, ClassVar, TypeVar
 from pocket_ros2.idl import catalogue, cdr_reader, cdr_writer
 from pocket_ros2.idl.cdr import CdrError
 from pocket_ros2.idl.fields import constructor, setter
-from pocket_ros2.idl.model import Field
 from pocket_ros2.idl.rihs import type_hash
 from pocket_ros2.subset import unsupported
 
@@ -200,15 +199,10 @@ def message_class(name: str) -> type[Message]:
     for field in message.fields:
         slot = made.__dict__[f"_{field.name}"]
         nested = classes.get(field.type.base)
-        setattr(made, field.name, _property(slot, field, nested))
+        put = setter(field, slot.__set__, nested)
+        setattr(made, field.name, property(slot.__get__, put, None, f"Field '{field.name}'."))
     made.__init__ = constructor(message, classes)  # type: ignore[method-assign]
     return made
-
-
-def _property(slot: Any, field: Field, nested: type[Message] | None) -> property:
-    return property(
-        slot.__get__, setter(field, slot.__set__, nested), None, f"Message field '{field.name}'."
-    )
 
 
 @_once

@@ -21,14 +21,7 @@ _LISTS = (Sequence, AbstractSet, UserList)
 Setter = Callable[[Any, Any], None]
 _FLOAT32_MAX = 3.4028235677973366e38  # the largest number that rounds to a finite float32
 _PYTHON = {"float": float, "double": float, "boolean": bool, "string": str, "wstring": str}
-_EMPTY = {
-    "float": 0.0,
-    "double": 0.0,
-    "boolean": False,
-    "octet": b"\0",
-    "string": "",
-    "wstring": "",
-}
+_EMPTY = {"float": 0.0, "double": 0.0, "boolean": False, "octet": b"\0", "string": ""}
 
 
 def _fits(kind: Type, nested: type | None) -> tuple[Callable[[Any], bool], str]:
@@ -113,9 +106,10 @@ def _brief(value: Any) -> str:
 
 
 def _to_numpy(kind: Type, value: Any) -> Any:
+    """Return an ndarray as it is, everything else copied into a new one."""
     import numpy as np
 
-    return np.asarray(value, PRIMITIVES[kind.base].dtype)
+    return np.array(value, PRIMITIVES[kind.base].dtype, copy=not hasattr(value, "dtype"))
 
 
 def _from_numpy(kind: Type, name: str, value: Any) -> Any:
@@ -180,7 +174,7 @@ def _copied(kind: Type, value: Any) -> Any:
 def _default(field: Field, env: dict[str, Any], classes: dict[str, type]) -> str:
     """Return the expression for a fresh default value."""
     kind, name = field.type, f"default_{field.name}"
-    one = f"C_{field.name}()" if kind.nested else repr(_EMPTY.get(kind.base, 0))
+    one = f"C_{field.name}()" if kind.nested else repr(_EMPTY.get(kind.base.removeprefix("w"), 0))
     if kind.nested:
         env[f"C_{field.name}"] = classes[kind.base]
     if field.default is not None:

@@ -131,6 +131,10 @@ def test_fixed_number_arrays_are_ndarrays():
     assert message.covariance is mine
     message.covariance = [0.0] * 36
     message.covariance[7] = 1.0
+    given = array("d", [0.0] * 36)
+    message.covariance = given
+    message.covariance[0] = 1.0
+    assert given[0] == 0.0
     assert PoseWithCovariance(covariance=range(36)).covariance[35] == 35.0
 
 

@@ -236,7 +236,7 @@ def test_include_passes_arguments_and_knows_its_folder(tmp_path):
         """,
     )
 
-    code, context = run(
+    code, _ = run(
         IncludeLaunchDescription(
             PythonLaunchDescriptionSource([str(tmp_path), "/inner.launch.py"]),
             launch_arguments={"a": "1"}.items(),
@@ -252,7 +252,10 @@ def test_include_passes_arguments_and_knows_its_folder(tmp_path):
 def test_include_without_required_argument_names_what_was_given(tmp_path, capsys):
     path = write_launch_file(
         tmp_path / "x.launch.py",
-        'def generate_launch_description():\n    return LaunchDescription([DeclareLaunchArgument("a")])\n',
+        """
+        def generate_launch_description():
+            return LaunchDescription([DeclareLaunchArgument("a")])
+        """,
     )
 
     code, _ = run(IncludeLaunchDescription(path, launch_arguments=[("b", "1")]))

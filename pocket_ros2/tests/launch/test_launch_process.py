@@ -248,8 +248,9 @@ import sys
 import pocket_ros2; pocket_ros2.activate()
 from launch import LaunchDescription, LaunchService
 from launch.actions import ExecuteProcess
-child = "import os, signal; print('up', os.getpid(), flush=True)\\n"
-child += "signal.signal(2, lambda *_: (print('got sigint', flush=True), exit(0)))\\nwhile 1: signal.pause()"
+child = "import os, signal\\n"
+child += "signal.signal(2, lambda *_: (print('got sigint', flush=True), exit(0)))\\n"
+child += "print('up', os.getpid(), flush=True)\\nwhile 1: signal.pause()"
 service = LaunchService(noninteractive="-n" in sys.argv)
 service.include_launch_description(LaunchDescription([
     ExecuteProcess(cmd=[sys.executable, "-c", child], output="screen", name=f"child{i}")

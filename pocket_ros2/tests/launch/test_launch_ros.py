@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import textwrap
 
@@ -66,14 +67,7 @@ def node(seen, **kwargs):
 
 def ros_args(argv, flag):
     values = argv[argv.index("--ros-args") + 1 :]
-    return [b for a, b in zip(values, values[1:], strict=False) if a == flag]
-
-
-def parameters(argv):
-    found = {}
-    for path in ros_args(argv, "--params-file"):
-        found.update(path["/**"]["ros__parameters"])
-    return found
+    return [b for a, b in itertools.pairwise(values) if a == flag]
 
 
 @pytest.fixture

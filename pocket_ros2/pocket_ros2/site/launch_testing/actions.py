@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Actions of launch tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from launch import Action, LaunchContext
+from pocket_ros2.subset import refuser
+
+__getattr__ = refuser("launch_testing.actions", "GTest", "PyTest", "Test")
+
+
+class ReadyToTest(Action):
+    """Lets the tests begin once it is visited."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._callbacks: list[Callable[[], None]] = []
+
+    def _add_callback(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def execute(self, context: LaunchContext) -> None:
+        for callback in self._callbacks:
+            callback()

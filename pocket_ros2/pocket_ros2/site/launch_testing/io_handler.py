@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the processes of a launch have written, and how they have ended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from launch.events.process import ProcessExited
+
+from launch_testing.asserts import assertInStderr, assertInStdout
+from launch_testing.util import NoMatchingProcessException, resolveProcesses
+
+
+class _Recorder:
+    """Events by process; a test may wait for more of them."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition(threading.RLock())
+        self._events: list[Any] = []
+
+    def append(self, event: Any) -> None:
+        with self._changed:
+            self._events.append(event)
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[Any]:
+        with self._changed:
+            return iter(list(self._events))
+
+    def processes(self) -> list[Any]:
+        return list(dict.fromkeys(event.action for event in self))
+
+    def process_names(self) -> list[str]:
+        return [action.final_name for action in self.processes()]
+
+    def _of(self, key: Any) -> list[Any]:
+        found = [
+            event
+            for event in self
+            if (key in event.process_name if isinstance(key, str) else key is event.action)
+        ]
+        if not found:
+            raise KeyError(key)
+        return found
+
+    def _wait(self, holds: Any, timeout: float) -> bool:
+        def holds_yet() -> bool:
+            try:
+                return bool(holds())
+            except (AssertionError, NoMatchingProcessException):
+                return False
+
+        with self._changed:
+            return self._changed.wait_for(holds_yet, timeout)
+
+
+class ActiveIoHandler(_Recorder):
+    """Output of processes, also while it grows."""
+
+    def __getitem__(self, key: Any) -> list[Any]:
+        return self._of(key)
+
+    def waitFor(
+        self,
+        expected_output: Any,
+        process: Any = None,
+        cmd_args: Any = None,
+        *,
+        timeout: float = 10,
+        stream: str = "stderr",
+        **kwargs: Any,
+    ) -> bool:
+        """Wait until a process wrote that; look at stream="stdout" when it is not a log."""
+        check = {"stdout": assertInStdout, "stderr": assertInStderr}[stream]
+
+        def holds() -> bool:
+            check(self, expected_output, process, cmd_args, **kwargs)
+            return True
+
+        return self._wait(holds, timeout)
+
+    def assertWaitFor(self, *args: Any, **kwargs: Any) -> None:
+        assert self.waitFor(*args, **kwargs), (
+            f"Waiting for output timed out: {args or kwargs}; "
+            f"processes with output: {', '.join(self.process_names()) or 'none'}"
+        )
+
+
+class ActiveProcInfoHandler(_Recorder):
+    """Starts and ends of processes."""
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._of(key)[-1]
+
+    def assertWaitForStartup(
+        self, process: Any, cmd_args: Any = None, *, timeout: float = 10
+    ) -> None:
+        def holds() -> Any:
+            return resolveProcesses(self, process=process, cmd_args=cmd_args)
+
+        assert self._wait(holds, timeout), f"Timed out waiting for process '{process}' to start"
+
+    def assertWaitForShutdown(
+        self, process: Any, cmd_args: Any = None, *, timeout: float = 10
+    ) -> None:
+        def holds() -> bool:
+            found = resolveProcesses(self, process=process, cmd_args=cmd_args)
+            return isinstance(self[found[0]], ProcessExited)
+
+        assert self._wait(holds, timeout), f"Timed out waiting for process '{process}' to finish"

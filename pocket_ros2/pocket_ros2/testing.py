@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS network of its own for tests, and a pytest plugin that runs launch tests on it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pocket_ros2.finder import activate, real_ros_found
+
+
+def free_port() -> int:
+    """Return a TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def isolated_ros() -> Iterator[dict[str, str]]:
+    """Give this process and its children a private router and a random domain for a while.
+
+    Yields:
+        The environment variables that do it; they are restored afterwards.
+    """
+    port = free_port()
+    values = {
+        "ROS_DOMAIN_ID": str(random.randrange(1, 200)),
+        "ZENOH_CONFIG_OVERRIDE": f'connect/endpoints=["tcp/localhost:{port}"]',
+    }
+    saved = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    command = [sys.executable, "-m", "pocket_ros2.wire.router"]
+    with subprocess.Popen(
+        [*command, "--listen", f"tcp/127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True
+    ) as router:
+        try:
+            assert router.stdout is not None
+            assert "listening" in router.stdout.readline()
+            yield values
+        finally:
+            router.send_signal(signal.SIGTERM)
+            code = router.wait(10)
+            for name, value in saved.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+    if code != 0:
+        raise RuntimeError(f"the router of the test ended with exit code {code}")
+
+
+def pytest_addoption(pluginmanager: Any) -> None:
+    """Load the pytest support of launch_testing, which a real ROS 2 would register itself."""
+    if not real_ros_found():
+        activate()
+        from launch_testing.pytest import hooks
+
+        pluginmanager.register(hooks, "launch_testing")

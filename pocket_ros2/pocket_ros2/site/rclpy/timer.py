@@ -75,8 +75,8 @@ class Timer(Entity):
         return self._canceled
 
     def is_ready(self) -> bool:
-        remaining = self.time_until_next_call()
-        return remaining is not None and remaining <= 0
+        self._check_valid()
+        return self.ready()
 
     def cancel(self) -> None:
         self._check_valid()
@@ -97,6 +97,9 @@ class Timer(Entity):
     def time_until_next_call(self) -> int | None:
         """Return nanoseconds, negative when overdue, or None when canceled."""
         self._check_valid()
+        return self._remaining_ns()
+
+    def _remaining_ns(self) -> int | None:
         return None if self._canceled else self._next_call_ns - self._clock._now_ns()
 
     def _check_valid(self) -> None:
@@ -123,7 +126,8 @@ class Timer(Entity):
         self.notify()
 
     def ready(self) -> bool:
-        return not self._destroyed and self.is_ready()
+        remaining = None if self._destroyed else self._remaining_ns()
+        return remaining is not None and remaining <= 0
 
     def take(self) -> bool | None:
         with self._lock:

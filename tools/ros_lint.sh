@@ -4,7 +4,7 @@
 # Runs the ament linters over src/, those that this machine has. They are installed by a sourced
 # ROS 2 or by Debian. ament_copyright is left out: it knows no SPDX lines, tools/check_tree.py does.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 failed=0
 
 lint() {

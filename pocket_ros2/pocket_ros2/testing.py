@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import random
 import signal
@@ -62,6 +63,11 @@ def pytest_addoption(pluginmanager: Any) -> None:
     """Load the pytest support of launch_testing, which a real ROS 2 would register itself."""
     if not real_ros_found():
         activate()
-        from launch_testing.pytest import hooks
-
+        hooks = importlib.import_module("launch_testing.pytest.hooks")
         pluginmanager.register(hooks, "launch_testing")
+
+
+def launch_test() -> int:
+    """Run the `launch_test` command of whichever launch_testing there is."""
+    activate()
+    return int(importlib.import_module("launch_testing.launch_test").main())

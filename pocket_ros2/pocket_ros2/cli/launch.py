@@ -35,6 +35,7 @@ def _launch(args: argparse.Namespace) -> int:
     from launch import LaunchDescription, LaunchService
     from launch.actions import IncludeLaunchDescription
     from launch.launch_description_sources import AnyLaunchDescriptionSource
+    from launch.logging import get_logger, launch_config
 
     path, arguments = _split(args.package, args.rest)
     given = _pairs(arguments)
@@ -45,6 +46,10 @@ def _launch(args: argparse.Namespace) -> int:
             raise CliError(f"{path} cannot be read without being launched")
         _show_arguments(description)
         return 0
+    try:
+        get_logger().info(f"All log files can be found below {launch_config.log_dir}")
+    except OSError as error:
+        raise CliError(f"{error}; set ROS_LOG_DIR to a folder for log files") from error
     if args.show_all_subprocesses_output:
         os.environ["OVERRIDE_LAUNCH_PROCESS_OUTPUT"] = "both"
     for option in ("launch_prefix", "launch_prefix_filter"):

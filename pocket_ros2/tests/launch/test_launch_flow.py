@@ -44,7 +44,6 @@ from launch.substitutions import (
     Command,
     EnvironmentVariable,
     EqualsSubstitution,
-    FileContent,
     FindExecutable,
     IfElseSubstitution,
     LaunchConfiguration,
@@ -122,7 +121,6 @@ def test_substitution_is_performed(substitution, expected):
         PythonExpression("1 +"),
         NotSubstitution("perhaps"),
         ThisLaunchFileDir(),
-        FileContent("/no/such/file"),
     ],
 )
 def test_substitution_that_cannot_be_performed_is_a_typed_failure(substitution):
@@ -262,6 +260,39 @@ def test_include_without_required_argument_names_what_was_given(tmp_path, capsys
 
     assert code == 1
     assert "missing required argument 'a'" in capsys.readouterr().out
+
+
+def test_place_of_an_include_may_depend_on_an_argument_with_a_default(tmp_path):
+    log = []
+    for name in ("default", "chosen"):
+        write_launch_file(
+            tmp_path / f"{name}.py",
+            f"""
+            def generate_launch_description():
+                return LaunchDescription([SetLaunchConfiguration("loaded", "{name}")])
+            """,
+        )
+    place = [str(tmp_path), "/", LaunchConfiguration("which", default="default"), ".py"]
+    include = IncludeLaunchDescription(place)
+    nowhere = IncludeLaunchDescription("/no/such.py", condition=IfCondition("false"))
+
+    assert LaunchDescription([include, nowhere]).get_launch_arguments() == []
+    code, _ = run(
+        SetLaunchConfiguration("which", "chosen"),
+        include,
+        nowhere,
+        note(log, [LaunchConfiguration("loaded")]),
+    )
+
+    assert (code, log) == (0, ["chosen"])
+
+
+def test_debug_shows_the_traceback(capsys):
+    run(OpaqueFunction(function=lambda c: 1 / 0), debug=True)
+    from launch.logging import launch_config, logging
+
+    launch_config.level = logging.INFO
+    assert "ZeroDivisionError" in capsys.readouterr().out
 
 
 def test_other_launch_formats_are_refused_by_name(tmp_path, capsys):

@@ -16,7 +16,6 @@ from launch._normalize import as_text, described
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.some_substitutions_type import SomeSubstitutionsType
-from launch.substitutions import SubstitutionFailure
 
 __getattr__ = refuser(
     "launch.launch_description_sources",
@@ -60,26 +59,30 @@ class LaunchDescriptionSource:
         method: str = "unspecified mechanism from a script",
     ) -> None:
         self.method = method
-        self.__description = launch_description
+        self.__given = launch_description
         self.__location = location
         self.__path: str | None = None
+        self.__loaded: dict[str, LaunchDescription] = {}
 
     @property
     def location(self) -> str:
         return described(self.__location) if self.__path is None else self.__path
 
     def try_get_launch_description_without_context(self) -> LaunchDescription | None:
-        """Return the description if its place does not depend on launch configurations."""
+        """Return the description if it can be loaded before the launch runs."""
         try:
             return self.get_launch_description(LaunchContext())
-        except (SubstitutionFailure, OSError):
+        except Exception:
+            # Whatever is wrong, it only matters if the file is really included.
             return None
 
     def get_launch_description(self, context: LaunchContext) -> LaunchDescription:
         path = self.__path = as_text(context, self.__location)
-        if self.__description is None:
-            self.__description = self._get_launch_description(path)
-        return self.__description
+        if self.__given is not None:
+            return self.__given
+        if path not in self.__loaded:
+            self.__loaded[path] = self._get_launch_description(path)
+        return self.__loaded[path]
 
     def _get_launch_description(self, location: str) -> LaunchDescription:
         raise NotImplementedError(f"{type(self).__name__} cannot load {location!r}")

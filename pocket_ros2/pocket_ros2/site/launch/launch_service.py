@@ -21,8 +21,6 @@ from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.launch_description_entity import LaunchDescriptionEntity
 
-_logger = launch.logging.get_logger("launch")
-
 
 class LaunchService:
     """Visits entities and handles their events, one after the other.
@@ -43,6 +41,7 @@ class LaunchService:
     ) -> None:
         if debug:
             launch.logging.launch_config.level = logging.DEBUG
+        self.__logger = launch.logging.get_logger("launch")
         self.__context = LaunchContext(argv=argv, noninteractive=noninteractive)
         for kind, handle in (
             (IncludeLaunchDescription, lambda event, _: [event.launch_description]),
@@ -148,15 +147,15 @@ class LaunchService:
         try:
             function(*args)
         except Exception as error:
-            _logger.debug(traceback.format_exc())
+            self.__logger.debug(traceback.format_exc())
             text = f"Caught exception in launch (see debug for traceback): {error}"
-            _logger.error(text)
+            self.__logger.error(text)
             self.__return_code = 1
             self.__shutdown(text)
 
     def __process(self, event: Event) -> None:
         context = self.__context
-        _logger.debug(f"processing event: {event}")
+        self.__logger.debug(f"processing event: {event}")
         for handler in tuple(context._event_handlers):
             if not handler.matches(event):
                 continue
@@ -212,13 +211,13 @@ class LaunchService:
     def __on_sigint(self) -> None:
         text = "user interrupted with ctrl-c (SIGINT)"
         if self.__shutting_down:
-            _logger.warning(f"{text} again, ignoring...")
+            self.__logger.warning(f"{text} again, ignoring...")
         else:
-            _logger.warning(text)
+            self.__logger.warning(text)
             self.__shutdown("ctrl-c (SIGINT)", due_to_sigint=True)
 
     def __on_sigterm(self, name: str) -> None:
         """Stop the children in an orderly way; they must not outlive this process."""
-        _logger.error(f"received {name}, shutting down")
+        self.__logger.error(f"received {name}, shutting down")
         self.__return_code = 1
         self.__shutdown(name)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import logging
 import os
@@ -65,7 +66,8 @@ class _Outputs(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = self.format(record)
         if self._on_screen:
-            print(text, flush=True)
+            with contextlib.suppress(BrokenPipeError):
+                print(text, flush=True)
         for name in self._file_names:
             with open(launch_config.get_log_file_path(name), "a", encoding="utf-8") as file:
                 file.write(f"{record.created:.7f} {text}\n")

@@ -15,7 +15,6 @@ import subprocess
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pocket_ros2.subset import refuser
@@ -29,6 +28,7 @@ from launch.substitution import Substitution
 __getattr__ = refuser(
     "launch.substitutions",
     *("BooleanSubstitution", "ForEachVar", "ForLoopIndex", "StringJoinSubstitution"),
+    *("FileContent", "PathSubstitution"),
 )
 
 
@@ -84,11 +84,6 @@ class PathJoinSubstitution(Substitution):
 
     def __truediv__(self, part: SomeSubstitutionsType) -> PathJoinSubstitution:
         return PathJoinSubstitution([*self.substitutions, part])
-
-
-class PathSubstitution(PathJoinSubstitution):
-    def __init__(self, path: SomeSubstitutionsType) -> None:
-        super().__init__([path])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -257,17 +252,6 @@ class AnonName(Substitution):
         parts = (name, getpass.getuser(), socket.gethostname(), os.getpid(), uuid.uuid4().hex[:8])
         unique = "_".join(map(str, parts)).replace("-", "_").replace(".", "_")
         return context.launch_configurations.setdefault(f"anon{name}", unique)
-
-
-@dataclass(eq=False)
-class FileContent(Substitution):
-    path: SomeSubstitutionsType
-
-    def perform(self, context: LaunchContext) -> str:
-        try:
-            return Path(as_text(context, self.path)).read_text(encoding="utf-8")
-        except OSError as error:
-            raise SubstitutionFailure(f"cannot read a file: {error}") from error
 
 
 class LaunchLogDir(Substitution):

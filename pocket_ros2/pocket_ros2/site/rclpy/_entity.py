@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What an executor runs: anything that becomes ready, is taken, and then calls back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from rclpy.callback_groups import CallbackGroup
+
+
+class Entity:
+    """A source of callbacks; `kind` is its place in the order of a wait pass."""
+
+    WAITABLE, TIMER, SUBSCRIPTION, GUARD, CLIENT, SERVICE = range(6)
+    kind: ClassVar[int]
+
+    def __init__(self, callback_group: CallbackGroup | None) -> None:
+        self.callback_group = callback_group
+        self._wake: Callable[[], None] | None = None
+        self._destroyed = False
+        self._scheduled = False
+
+    def ready(self) -> bool:
+        """Tell whether there is something to take."""
+        raise NotImplementedError
+
+    def take(self) -> Any:
+        """Return what `execute` needs, or None when nothing is left."""
+        raise NotImplementedError
+
+    async def execute(self, taken: Any) -> None:
+        """Run the user's callback."""
+        raise NotImplementedError
+
+    def notify(self) -> None:
+        """Wake the executor that spins the owning node; callable from any thread."""
+        wake = self._wake
+        if wake is not None:
+            wake()
+
+    def destroy(self) -> None:
+        """Never call back again."""
+        self._destroyed = True

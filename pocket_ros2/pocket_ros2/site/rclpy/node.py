@@ -1,0 +1,465 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes."""
+
+from __future__ import annotations
+
+import copy
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from pocket_ros2.subset import unsupported
+
+from rclpy import _logging_rosout
+from rclpy._arguments import RosArguments
+from rclpy._entity import Entity
+from rclpy._node_graph import GraphMixin
+from rclpy._node_parameters import ParameterMixin
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.client import Client
+from rclpy.clock import Clock, ROSClock
+from rclpy.constants import S_TO_NS
+from rclpy.context import Context
+from rclpy.exceptions import InvalidHandle, NotInitializedException
+from rclpy.expand_topic_name import expand_topic_name
+from rclpy.guard_condition import GuardCondition
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
+from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import (
+    QoSProfile,
+    qos_profile_rosout_default,
+    qos_profile_services_default,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions, _declare_qos_parameters
+from rclpy.service import Service
+from rclpy.subscription import Subscription
+from rclpy.time_source import TimeSource
+from rclpy.timer import Rate, Timer
+from rclpy.utilities import get_default_context
+from rclpy.validate_full_topic_name import validate_full_topic_name
+from rclpy.validate_namespace import validate_namespace
+from rclpy.validate_node_name import validate_node_name
+from rclpy.validate_topic_name import validate_topic_name
+
+if TYPE_CHECKING:
+    from rclpy.executors import Executor
+
+NODE_NAME_SEPARATOR_STRING = "/"
+
+
+class Node(ParameterMixin, GraphMixin):
+    def __init__(
+        self,
+        node_name: str,
+        *,
+        context: Context | None = None,
+        cli_args: list[str] | None = None,
+        namespace: str | None = None,
+        use_global_arguments: bool = True,
+        enable_rosout: bool = True,
+        rosout_qos_profile: QoSProfile | int = qos_profile_rosout_default,
+        start_parameter_services: bool = True,
+        parameter_overrides: list[Parameter] | None = None,
+        allow_undeclared_parameters: bool = False,
+        automatically_declare_parameters_from_overrides: bool = False,
+        enable_logger_service: bool = False,
+    ) -> None:
+        if enable_logger_service:
+            raise unsupported("rclpy.node.Node(enable_logger_service=)")
+        self._destroyed = False
+        self._context = get_default_context() if context is None else context
+        if not self._context.ok():
+            raise NotInitializedException("cannot create node")
+        self._session = self._context._session
+        self._executor: weakref.ref[Executor] | None = None
+        self._entities: list[Entity] = []
+        self._ordered: list[Entity] | None = None
+        self._publishers: list[Publisher] = []
+        self._rates: list[Rate] = []
+        self._lock = threading.RLock()
+        self._default_callback_group = MutuallyExclusiveCallbackGroup()
+        self._rate_group = MutuallyExclusiveCallbackGroup()
+        self._arguments = [RosArguments.parse(_as_ros_arguments(cli_args))] if cli_args else []
+        if use_global_arguments:
+            self._arguments.append(self._context._arguments)
+        self._name, self._namespace = self._identity(node_name, namespace or "/")
+        self._logger = get_logger(self.get_fully_qualified_name()[1:].replace("/", "."))
+        self._token = self._session.declare_node(self._namespace, self._name)
+        self._context.track_node(self)
+        if enable_rosout:
+            _logging_rosout.attach(self, _as_profile(rosout_qos_profile))
+        self._clock = ROSClock()
+        self._init_parameters(
+            parameter_overrides,
+            allow_undeclared_parameters,
+            automatically_declare_parameters_from_overrides,
+        )
+        self._time_source = TimeSource(node=self)
+        self._time_source.attach_clock(self._clock)
+        if start_parameter_services:
+            self._start_parameter_services()
+
+    def _identity(self, node_name: str, namespace: str) -> tuple[str, str]:
+        """Return name and namespace as the remap rules have them."""
+        namespace = "/" + namespace if not namespace.startswith("/") else namespace
+        validate_node_name(node_name)
+        validate_namespace(namespace)
+        name = node_name
+        for kind in ("node", "ns"):
+            rule = next((r for a in self._arguments for r in a.remap((kind,), node_name)), None)
+            if rule is not None and kind == "node":
+                name = rule.target
+            elif rule is not None:
+                namespace = rule.target
+        validate_node_name(name)
+        validate_namespace(namespace)
+        return name, namespace
+
+    def _argument_sources(self) -> list[RosArguments]:
+        """Return the arguments that concern this node; later ones win."""
+        return self._arguments[::-1]
+
+    # What it is
+
+    def get_name(self) -> str:
+        return self._name
+
+    def get_namespace(self) -> str:
+        return self._namespace
+
+    def get_fully_qualified_name(self) -> str:
+        return f"{self._namespace.rstrip('/')}/{self._name}"
+
+    def get_logger(self) -> RcutilsLogger:
+        return self._logger
+
+    def get_clock(self) -> Clock:
+        return self._clock
+
+    @property
+    def context(self) -> Context:
+        return self._context
+
+    @property
+    def handle(self) -> Any:
+        """The node's presence in the graph."""
+        self._check()
+        return self._token
+
+    @property
+    def default_callback_group(self) -> CallbackGroup:
+        return self._default_callback_group
+
+    @property
+    def executor(self) -> Executor | None:
+        return None if self._executor is None else self._executor()
+
+    @executor.setter
+    def executor(self, executor: Executor | None) -> None:
+        present = self.executor
+        if present is executor:
+            return
+        if present is not None:
+            present.remove_node(self)
+        self._executor = None
+        if executor is not None:
+            self._executor = weakref.ref(executor)
+            executor.add_node(self)
+
+    def _of_kind(self, kind: int) -> Iterator[Any]:
+        return iter([entity for entity in self._entities if entity.kind == kind])
+
+    @property
+    def publishers(self) -> Iterator[Publisher]:
+        return iter(list(self._publishers))
+
+    @property
+    def subscriptions(self) -> Iterator[Subscription]:
+        return self._of_kind(Entity.SUBSCRIPTION)
+
+    @property
+    def clients(self) -> Iterator[Client]:
+        return self._of_kind(Entity.CLIENT)
+
+    @property
+    def services(self) -> Iterator[Service]:
+        return self._of_kind(Entity.SERVICE)
+
+    @property
+    def timers(self) -> Iterator[Timer]:
+        return self._of_kind(Entity.TIMER)
+
+    @property
+    def guards(self) -> Iterator[GuardCondition]:
+        return self._of_kind(Entity.GUARD)
+
+    @property
+    def waitables(self) -> Iterator[Any]:
+        return self._of_kind(Entity.WAITABLE)
+
+    # Entities
+
+    def _check(self) -> None:
+        if self._destroyed:
+            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+
+    def _notify(self) -> None:
+        executor = self.executor
+        if executor is not None:
+            executor.wake()
+
+    def _adopt(self, entity: Any) -> Any:
+        self._check()
+        if entity.callback_group is not None:
+            entity.callback_group.add_entity(entity)
+        entity._wake = self._notify
+        with self._lock:
+            self._entities.append(entity)
+            self._ordered = None
+        self._notify()
+        return entity
+
+    def _forget(self, entity: Any) -> bool:
+        with self._lock:
+            if entity not in self._entities:
+                return False
+            self._entities.remove(entity)
+            self._ordered = None
+        self._notify()
+        return True
+
+    def _entities_in_order(self) -> list[Entity]:
+        with self._lock:
+            if self._ordered is None:
+                self._ordered = sorted(self._entities, key=lambda entity: entity.kind)
+            return self._ordered
+
+    def _destroy(self, entity: Any) -> bool:
+        if not self._forget(entity):
+            return False
+        entity.destroy()
+        return True
+
+    def create_publisher(
+        self,
+        msg_type: Any,
+        topic: str,
+        qos_profile: QoSProfile | int,
+        *,
+        callback_group: CallbackGroup | None = None,
+        event_callbacks: Any = None,
+        qos_overriding_options: QoSOverridingOptions | None = None,
+        publisher_class: type[Publisher] = Publisher,
+    ) -> Any:
+        if event_callbacks is not None:
+            raise unsupported("rclpy.node.Node.create_publisher(event_callbacks=)")
+        self._check()
+        name = self.resolve_topic_name(topic)
+        qos = self._overridden("publisher", name, qos_profile, qos_overriding_options)
+        publisher = publisher_class(self, msg_type, name, qos)
+        self._publishers.append(publisher)
+        return publisher
+
+    def create_subscription(
+        self,
+        msg_type: Any,
+        topic: str,
+        callback: Callable[..., Any],
+        qos_profile: QoSProfile | int,
+        *,
+        callback_group: CallbackGroup | None = None,
+        event_callbacks: Any = None,
+        qos_overriding_options: QoSOverridingOptions | None = None,
+        raw: bool = False,
+        content_filter_options: Any = None,
+    ) -> Subscription:
+        """Subscribe; the callback takes the message, or the message and its MessageInfo."""
+        if event_callbacks is not None:
+            raise unsupported("rclpy.node.Node.create_subscription(event_callbacks=)")
+        if content_filter_options is not None:
+            raise unsupported("rclpy.node.Node.create_subscription(content_filter_options=)")
+        self._check()
+        name = self.resolve_topic_name(topic)
+        qos = self._overridden("subscription", name, qos_profile, qos_overriding_options)
+        group = callback_group or self.default_callback_group
+        return self._adopt(Subscription(self, msg_type, name, callback, group, qos, raw))
+
+    def _overridden(
+        self,
+        kind: str,
+        topic: str,
+        qos_profile: QoSProfile | int,
+        options: QoSOverridingOptions | None,
+    ) -> QoSProfile:
+        qos = _as_profile(qos_profile)
+        if options is not None:
+            qos = copy.copy(qos)
+            _declare_qos_parameters(kind, self, topic, qos, options)
+        return qos
+
+    def create_client(
+        self,
+        srv_type: Any,
+        srv_name: str,
+        *,
+        qos_profile: QoSProfile = qos_profile_services_default,
+        callback_group: CallbackGroup | None = None,
+    ) -> Client:
+        self._check()
+        group = callback_group or self.default_callback_group
+        name = self.resolve_service_name(srv_name)
+        return self._adopt(Client(self, srv_type, name, qos_profile, group))
+
+    def create_service(
+        self,
+        srv_type: Any,
+        srv_name: str,
+        callback: Callable[[Any, Any], Any],
+        *,
+        qos_profile: QoSProfile = qos_profile_services_default,
+        callback_group: CallbackGroup | None = None,
+    ) -> Service:
+        """Serve; the callback takes request and response, and returns the response."""
+        self._check()
+        group = callback_group or self.default_callback_group
+        name = self.resolve_service_name(srv_name)
+        return self._adopt(Service(self, srv_type, name, callback, group, qos_profile))
+
+    def create_timer(
+        self,
+        timer_period_sec: float,
+        callback: Callable[[], Any] | None,
+        callback_group: CallbackGroup | None = None,
+        clock: Clock | None = None,
+        autostart: bool = True,
+    ) -> Timer:
+        self._check()
+        return self._adopt(
+            Timer(
+                callback,
+                callback_group or self.default_callback_group,
+                int(float(timer_period_sec) * S_TO_NS),
+                clock or self._clock,
+                context=self.context,
+                autostart=autostart,
+            )
+        )
+
+    def create_rate(self, frequency: float, clock: Clock | None = None) -> Rate:
+        if frequency <= 0:
+            raise ValueError(f"frequency must be > 0, it is {frequency}")
+        timer = self.create_timer(1.0 / frequency, None, self._rate_group, clock)
+        rate = Rate(timer, context=self.context)
+        self._rates.append(rate)
+        return rate
+
+    def create_guard_condition(
+        self, callback: Callable[[], Any], callback_group: CallbackGroup | None = None
+    ) -> GuardCondition:
+        group = callback_group or self.default_callback_group
+        return self._adopt(GuardCondition(callback, group, context=self.context))
+
+    def add_waitable(self, waitable: Any) -> None:
+        raise unsupported("rclpy.node.Node.add_waitable")
+
+    def remove_waitable(self, waitable: Any) -> None:
+        raise unsupported("rclpy.node.Node.remove_waitable")
+
+    def destroy_publisher(self, publisher: Publisher) -> bool:
+        if publisher not in self._publishers:
+            return False
+        self._publishers.remove(publisher)
+        publisher.destroy()
+        return True
+
+    def destroy_subscription(self, subscription: Subscription) -> bool:
+        return self._destroy(subscription)
+
+    def destroy_client(self, client: Client) -> bool:
+        return self._destroy(client)
+
+    def destroy_service(self, service: Service) -> bool:
+        return self._destroy(service)
+
+    def destroy_timer(self, timer: Timer) -> bool:
+        return self._destroy(timer)
+
+    def destroy_guard_condition(self, guard: GuardCondition) -> bool:
+        return self._destroy(guard)
+
+    def destroy_rate(self, rate: Rate) -> bool:
+        if rate not in self._rates:
+            return False
+        self._rates.remove(rate)
+        self._forget(rate._timer)
+        rate.destroy()
+        return True
+
+    def destroy_node(self) -> None:
+        """Leave the graph and destroy all that this node created."""
+        with self._context._lock:
+            if self._destroyed:
+                return
+            self._destroyed = True
+            for rate in list(self._rates):
+                self.destroy_rate(rate)
+            for entity in list(self._entities):
+                self._forget(entity)
+                entity.destroy()
+            for publisher in list(self._publishers):
+                self.destroy_publisher(publisher)
+            _logging_rosout.detach(self)
+            self._token.close()
+            self._context.untrack_node(self)
+        executor = self.executor
+        if executor is not None:
+            executor.remove_node(self)
+
+    def __enter__(self) -> Node:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.destroy_node()
+
+    # Names
+
+    def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
+        """Return the absolute, remapped name of a topic."""
+        return self._resolve(topic, "topic", only_expand)
+
+    def resolve_service_name(self, service: str, *, only_expand: bool = False) -> str:
+        """Return the absolute, remapped name of a service."""
+        return self._resolve(service, "service", only_expand)
+
+    def _resolve(self, name: str, kind: str, only_expand: bool) -> str:
+        is_service = kind == "service"
+        validate_topic_name(name, is_service=is_service)
+        expanded = expand_topic_name(name, self._name, self._namespace)
+        if not only_expand:
+            for arguments in self._arguments:
+                rules = arguments.remap(("", kind), self._name)
+                target = next((r.target for r in rules if self._means(r.source, expanded)), None)
+                if target is not None:
+                    expanded = expand_topic_name(target, self._name, self._namespace)
+                    break
+        validate_full_topic_name(expanded, is_service=is_service)
+        return expanded
+
+    def _means(self, source: str, expanded: str) -> bool:
+        return expand_topic_name(source, self._name, self._namespace) == expanded
+
+
+def _as_profile(qos_profile: QoSProfile | int) -> QoSProfile:
+    if isinstance(qos_profile, QoSProfile):
+        return qos_profile
+    if isinstance(qos_profile, int):
+        return QoSProfile(depth=qos_profile)
+    raise TypeError(f"expected QoSProfile or int, got {qos_profile!r}")
+
+
+def _as_ros_arguments(cli_args: list[str]) -> list[str]:
+    return cli_args if "--ros-args" in cli_args else ["--ros-args", *cli_args]

@@ -1,0 +1,9 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Validation of node names."""
+
+from __future__ import annotations
+
+from rclpy._names import validate_node_name
+
+__all__ = ["validate_node_name"]

@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor, ParameterType
@@ -13,6 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
 from rclpy.parameter_event_handler import ParameterEventHandler
+from rclpy.task import Future
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,14 +105,14 @@ def test_only_dynamically_typed_parameters_can_be_deleted(server, client, answer
     assert not server.has_parameter("d")
 
 
-def test_file_is_loaded_and_the_callback_told(server, client, answer, tmp_path):
+def test_file_is_loaded_and_the_callback_told(server, client, answer, executor, tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text("/ns/server: {ros__parameters: {a: 7, g: {b: 2.5}}}\n")
-    told = threading.Event()
+    told = Future(executor=executor)
 
-    answer(client.load_parameter_file(str(path), callback=lambda future: told.set()))
+    answer(client.load_parameter_file(str(path), callback=lambda future: told.set_result(True)))
 
-    assert told.wait(10)
+    assert answer(told)
     assert (server.get_parameter("a").value, server.get_parameter("g.b").value) == (7, 2.5)
 
 
@@ -126,13 +125,12 @@ def test_waiting_for_a_missing_node_times_out(asker):
 
 def test_handler_calls_back_for_its_parameter_and_node_only(server, asker, executor):
     handler = ParameterEventHandler(asker)
-    seen, events, done = [], [], asker.executor.create_task(lambda: None)
+    seen, events = [], []
     handle = handler.add_parameter_callback("a", "server", lambda p: seen.append(p.value))
     handler.add_parameter_callback("a", "/other", lambda p: seen.append("wrong node"))
     handler.add_parameter_event_callback(events.append)
     server.set_parameters([Parameter("a", value=5)])
     server.set_parameters([Parameter("g.b", value=0.5)])
-    executor.spin_until_future_complete(done, 10)
     end = asker.get_clock().now().nanoseconds + 10_000_000_000
     while len(events) < 2 and asker.get_clock().now().nanoseconds < end:
         executor.spin_once(timeout_sec=0.1)

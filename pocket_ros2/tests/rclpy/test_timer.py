@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -11,7 +12,7 @@ import rclpy
 from rclpy.clock import ClockType, ROSClock
 from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle, ROSInterruptException
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.time import Time
 from rclpy.timer import Timer
 
@@ -175,7 +176,11 @@ def test_timer_may_cancel_itself_in_its_callback(node, executor):
 
 @pytest.fixture
 def spinning(node, executor):
-    spinner = threading.Thread(target=executor.spin)
+    def spin():
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+
+    spinner = threading.Thread(target=spin)
     spinner.start()
     yield
     node.context.try_shutdown()

@@ -92,6 +92,7 @@ class Node(ParameterMixin, GraphMixin):
         self._context.track_node(self)
         if enable_rosout:
             _logging_rosout.attach(self, _as_profile(rosout_qos_profile))
+            self._context.on_shutdown(self._leave_rosout)
         self._clock = ROSClock()
         self._init_parameters(
             parameter_overrides,
@@ -412,12 +413,15 @@ class Node(ParameterMixin, GraphMixin):
                 entity.destroy()
             for publisher in list(self._publishers):
                 self.destroy_publisher(publisher)
-            _logging_rosout.detach(self)
+            self._leave_rosout()
             self._token.close()
             self._context.untrack_node(self)
         executor = self.executor
         if executor is not None:
             executor.remove_node(self)
+
+    def _leave_rosout(self) -> None:
+        _logging_rosout.detach(self)
 
     def __enter__(self) -> Node:
         return self

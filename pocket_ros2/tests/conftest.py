@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import pytest
+from pocket_ros2.testing import isolated_ros
 
 import pocket_ros2
-from pocket_ros2.testing import isolated_ros
 
 pocket_ros2.activate()
 

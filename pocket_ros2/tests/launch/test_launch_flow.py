@@ -384,6 +384,19 @@ def test_exception_in_a_function_shuts_down_in_order_and_returns_one(capsys):
     assert "Caught exception in launch" in capsys.readouterr().out
 
 
+def test_shutdown_handler_that_raises_does_not_keep_the_launch_alive():
+    def fail(event, context):
+        raise ValueError("in a handler")
+
+    code, _ = run(
+        ExecuteProcess(cmd=["sleep", "60"]),
+        RegisterEventHandler(OnShutdown(on_shutdown=fail)),
+        Shutdown(),
+    )
+
+    assert code == 1
+
+
 def test_arguments_of_includes_are_listed_once_with_condition_marked(tmp_path):
     path = write_launch_file(
         tmp_path / "x.launch.py",

@@ -243,6 +243,21 @@ def test_environment_folder_shell_prefix_and_terminal(tmp_path, capfd):
     assert "] prefixed" in out
 
 
+class Breaks(ExecuteProcess):
+    def execute(self, context):
+        super().execute(context)
+        raise RuntimeError("after the start")
+
+
+def test_error_right_after_a_start_does_not_leave_the_process_behind():
+    process = Breaks(cmd=["sleep", "60"])
+
+    assert run(process) == 1
+
+    assert process.return_code == -signal.SIGINT
+    assert not psutil.pid_exists(process.process_details["pid"])
+
+
 LAUNCHER = """
 import sys
 import pocket_ros2; pocket_ros2.activate()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from launch.conditions import Condition
 from launch.events import ExecutionComplete
-from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.launch_description_entity import LaunchDescriptionEntity, _Conditional
 
 if TYPE_CHECKING:
     from launch.launch_context import LaunchContext
@@ -25,9 +25,7 @@ class Action(LaunchDescriptionEntity):
     def describe_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return [] if self.condition is not None else self.get_sub_entities()
 
-    def describe_conditional_sub_entities(
-        self,
-    ) -> list[tuple[str, list[LaunchDescriptionEntity]]]:
+    def describe_conditional_sub_entities(self) -> _Conditional:
         if self.condition is None:
             return []
         return [("Conditionally included by condition", self.get_sub_entities())]

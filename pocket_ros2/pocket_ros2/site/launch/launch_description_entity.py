@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from launch.launch_context import LaunchContext
 
 
+_Conditional = list[tuple[str, list["LaunchDescriptionEntity"]]]
+
+
 class LaunchDescriptionEntity:
     def visit(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
         """Do the work of the entity; return the entities to visit next."""
@@ -24,9 +27,7 @@ class LaunchDescriptionEntity:
     def describe_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return []
 
-    def describe_conditional_sub_entities(
-        self,
-    ) -> list[tuple[str, list[LaunchDescriptionEntity]]]:
+    def describe_conditional_sub_entities(self) -> _Conditional:
         return []
 
 

@@ -65,10 +65,6 @@ class LaunchService:
     def event_loop(self) -> asyncio.AbstractEventLoop | None:
         return self.__loop
 
-    @property
-    def task(self) -> asyncio.Task | None:
-        return self.__task if self.__loop is not None else None
-
     def emit_event(self, event: Event) -> Any:
         """Queue an event from any thread, even before the service runs."""
         with self.__lock:
@@ -106,7 +102,6 @@ class LaunchService:
             if self.__loop is not None:
                 raise RuntimeError("this LaunchService is already running")
             self.__loop = self.__context.asyncio_loop = asyncio.get_running_loop()
-            self.__task = asyncio.current_task()
             self.__shutting_down = self.__shutdown_handled = False
             self.__context.is_shutdown = False
             self.__return_code = 0
@@ -127,9 +122,9 @@ class LaunchService:
             while True:
                 if getter is None:
                     getter = asyncio.ensure_future(context._event_queue.get())
-                pending = {f for f in self.__futures if not f.done()}
-                pending.update(f for f in context._completion_futures if not f.done())
-                self.__futures = [f for f in self.__futures if f in pending]
+                everything = (*self.__futures, *context._completion_futures)
+                pending = {future for future in everything if not future.done()}
+                self.__futures, context._completion_futures = list(pending), []
                 if not pending and not getter.done() and context._event_queue.empty():
                     if self.__shutdown_handled:
                         return
@@ -138,33 +133,32 @@ class LaunchService:
                 await asyncio.wait({getter, *pending}, return_when=asyncio.FIRST_COMPLETED)
                 if getter.done():
                     event, getter = getter.result(), None
-                    self.__guard(self.__process, event)
+                    self.__process(event)
         finally:
             if getter is not None:
                 getter.cancel()
 
-    def __guard(self, function: Any, *args: Any) -> None:
-        try:
-            function(*args)
-        except Exception as error:
-            self.__logger.debug(traceback.format_exc())
-            text = f"Caught exception in launch (see debug for traceback): {error}"
-            self.__logger.error(text)
-            self.__return_code = 1
-            self.__shutdown(text)
-
     def __process(self, event: Event) -> None:
-        context = self.__context
+        """Let every handler see the event, also when another one raises."""
         self.__logger.debug(f"processing event: {event}")
-        for handler in tuple(context._event_handlers):
-            if not handler.matches(event):
-                continue
-            context._push_locals()
+        for handler in tuple(self.__context._event_handlers):
             try:
-                for entity in as_entities(handler.handle(event, context)):
-                    self.__visit(entity)
-            finally:
-                context._pop_locals()
+                if handler.matches(event):
+                    self.__handle(handler, event)
+            except Exception as error:
+                self.__logger.debug(traceback.format_exc())
+                text = f"Caught exception in launch (see debug for traceback): {error}"
+                self.__logger.error(text)
+                self.__return_code = 1
+                self.__shutdown(text)
+
+    def __handle(self, handler: EventHandler, event: Event) -> None:
+        self.__context._push_locals()
+        try:
+            for entity in as_entities(handler.handle(event, self.__context)):
+                self.__visit(entity)
+        finally:
+            self.__context._pop_locals()
 
     def __visit(self, entity: LaunchDescriptionEntity) -> None:
         children = entity.visit(self.__context)

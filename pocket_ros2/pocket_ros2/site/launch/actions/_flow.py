@@ -26,7 +26,7 @@ from launch.events import Event, TimerEvent
 from launch.events import Shutdown as ShutdownEvent
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity
+from launch.launch_description_entity import LaunchDescriptionEntity, _Conditional
 from launch.launch_description_sources import AnyLaunchDescriptionSource, LaunchDescriptionSource
 from launch.some_substitutions_type import SomeSubstitutionsType
 
@@ -141,9 +141,7 @@ class RegisterEventHandler(Action):
     def execute(self, context: LaunchContext) -> None:
         context.register_event_handler(self.event_handler)
 
-    def describe_conditional_sub_entities(
-        self,
-    ) -> list[tuple[str, list[LaunchDescriptionEntity]]]:
+    def describe_conditional_sub_entities(self) -> _Conditional:
         return [(type(self.event_handler).__name__, self.event_handler.entities)]
 
 
@@ -183,9 +181,7 @@ class TimerAction(Action):
     _done: asyncio.Future | None = field(default=None, init=False)
     _canceled = False
 
-    def describe_conditional_sub_entities(
-        self,
-    ) -> list[tuple[str, list[LaunchDescriptionEntity]]]:
+    def describe_conditional_sub_entities(self) -> _Conditional:
         return [("after a period of time", list(self.actions))]
 
     def get_asyncio_future(self) -> asyncio.Future | None:

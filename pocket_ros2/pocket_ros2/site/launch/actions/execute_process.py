@@ -38,13 +38,13 @@ from launch.substitutions import LaunchConfiguration
 
 _PR_SET_PDEATHSIG = 1
 _counter = itertools.count(1)
-_libc = ctypes.CDLL(None)
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 def _end_with_parent() -> None:
     """Ask the kernel for SIGTERM should the launch be killed, where the kernel can do that."""
-    if hasattr(_libc, "prctl"):
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -140,6 +140,7 @@ class ExecuteProcess(Action):
         tty = context.launch_configurations.get("emulate_tty", self.emulate_tty)
         self.__tty = as_bool(context, tty)
         self.__completed = context.asyncio_loop.create_future()
+        context.add_completion_future(self.__completed)
         self.__stop = context.asyncio_loop.create_future()
         for matcher, handle in (
             (self.__is_for_us(ShutdownProcess), self.__on_shutdown_process),
@@ -208,6 +209,7 @@ class ExecuteProcess(Action):
         context._processes.add(self.__transport)
         pid = details["pid"]
         if self.__stop.done():
+            self.__sigint_wanted = True  # The Ctrl-C of the terminal came before the process.
             self.__begin_to_stop()
         code = await self.__exited
         context._processes.discard(self.__transport)

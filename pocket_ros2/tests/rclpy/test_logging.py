@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 import rclpy
@@ -125,33 +126,58 @@ def test_misuse_of_filters_is_refused():
         get_logger("")
 
 
-def test_rosout_carries_node_and_child_messages_with_their_source():
-    rclpy.init()
-    try:
-        node = rclpy.create_node("talker", namespace="/ns")
-        heard = []
-        qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        listener = rclpy.create_node("listener", enable_rosout=False)
-        listener.create_subscription(Log, "/rosout", heard.append, qos)
-        node.get_logger().error("one")
-        node.get_logger().get_child("part").info("two")
-        get_logger("elsewhere").error("nobody's")
-        listener.get_logger().error("not published")
-        node.get_logger().warning("three")
-        clock = node.get_clock()
-        end = clock.now().nanoseconds + 10_000_000_000
-        while len(heard) < 3 and clock.now().nanoseconds < end:
-            rclpy.spin_once(listener, timeout_sec=0.1)
+def hear(listener, heard, count):
+    """Spin until so many messages came, at most 10 s."""
+    end = time.monotonic() + 10
+    while len(heard) < count and time.monotonic() < end:
+        rclpy.spin_once(listener, timeout_sec=0.1)
 
-        assert [(log.name, log.msg, log.level) for log in heard] == [
-            ("ns.talker", "one", 40),
-            ("ns.talker.part", "two", 20),
-            ("ns.talker", "three", 30),
-        ]
-        assert heard[0].file == __file__
-        assert heard[0].function.startswith("test_rosout")
-        assert heard[0].line > 0
-        node.destroy_node()
-        listener.destroy_node()
-    finally:
-        rclpy.shutdown()
+
+@pytest.fixture
+def listen():
+    """Listen to /rosout, with a node that is not itself heard there."""
+    qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+    def start():
+        listener = rclpy.create_node("listener", enable_rosout=False)
+        heard = []
+        listener.create_subscription(Log, "/rosout", heard.append, qos)
+        return listener, heard
+
+    rclpy.init()
+    yield start
+    rclpy.try_shutdown()
+
+
+def test_rosout_carries_node_and_child_messages_with_their_source(listen):
+    node = rclpy.create_node("talker", namespace="/ns")
+    listener, heard = listen()
+    node.get_logger().error("one")
+    node.get_logger().get_child("part").info("two")
+    get_logger("elsewhere").error("nobody's")
+    listener.get_logger().error("not published")
+    node.get_logger().warning("three")
+    hear(listener, heard, 3)
+
+    assert [(log.name, log.msg, log.level) for log in heard] == [
+        ("ns.talker", "one", 40),
+        ("ns.talker.part", "two", 20),
+        ("ns.talker", "three", 30),
+    ]
+    assert heard[0].file == __file__
+    assert heard[0].function.startswith("test_rosout")
+    assert heard[0].line > 0
+
+
+def test_logging_goes_on_after_shutdown_and_rosout_with_the_next_node(listen, capfd):
+    abandoned = rclpy.create_node("talker")
+    rclpy.shutdown()
+    assert abandoned.get_logger().info("after the end")
+    rclpy.init()
+    node = rclpy.create_node("talker")
+    listener, heard = listen()
+    node.get_logger().info("again")
+    hear(listener, heard, 1)
+
+    assert [log.msg for log in heard] == ["again"]
+    assert "after the end" in capfd.readouterr().err

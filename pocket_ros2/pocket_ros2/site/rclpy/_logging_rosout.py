@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import Log
+
 from rclpy import _logging_console as console
 from rclpy.clock_type import ClockType
 from rclpy.time import Time
@@ -50,7 +51,8 @@ def _publisher_of(name: str) -> Any:
     with _lock:
         while name:
             if name in _publishers:
-                return _publishers[name][0]
+                # The latest: nodes of a context that was shut down may never be destroyed.
+                return _publishers[name][-1]
             name = name.rpartition(".")[0]
     return None
 

@@ -16,6 +16,7 @@ from rcl_interfaces.msg import (
     ParameterValue,
     SetParametersResult,
 )
+
 from rclpy._parameter_checks import WRONG_TYPE, refusal
 from rclpy._parameter_files import file_overrides, matches
 from rclpy.exceptions import (

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rcl_interfaces.msg import ParameterDescriptor
+
 from rclpy.parameter import Parameter
 
 WRONG_TYPE = "Wrong parameter type"

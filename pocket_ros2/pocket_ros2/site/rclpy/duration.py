@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import builtin_interfaces.msg
+
 from rclpy._exact import Exact
 from rclpy.constants import S_TO_NS
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
+
 from rclpy._parameter_files import flatten, read_yaml, read_yaml_file
 
 PARAMETER_SEPARATOR_STRING = "."

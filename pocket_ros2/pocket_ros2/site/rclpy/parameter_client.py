@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rcl_interfaces import srv
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterEvent
+
 from rclpy.parameter import Parameter, parameter_dict_from_yaml_file
 from rclpy.qos import QoSProfile, qos_profile_parameter_events, qos_profile_services_default
 from rclpy.task import Future

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces import srv
 from rcl_interfaces.msg import SetParametersResult
+
 from rclpy.exceptions import ParameterNotDeclaredException, ParameterUninitializedException
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_parameters

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-import rclpy.qos
 from rcl_interfaces.msg import ParameterDescriptor
+
+import rclpy.qos
 from rclpy.duration import Duration
 from rclpy.exceptions import ParameterAlreadyDeclaredException
 from rclpy.qos import QoSPolicyKind, QoSProfile

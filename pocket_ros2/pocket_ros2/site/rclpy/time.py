@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, overload
 
 import builtin_interfaces.msg
+
 from rclpy._exact import Exact
 from rclpy.clock_type import ClockType
 from rclpy.constants import S_TO_NS

@@ -75,8 +75,8 @@ def test_rpy_is_roll_then_pitch_then_yaw_about_fixed_axes():
         ('mimic joint="elbow"', 'mimic joint="knee"', "mimics the unknown 'knee'"),
         ('joint name="elbow"', 'joint name="shoulder"', "'shoulder' is defined twice"),
         ('<link name="jaw"/>', '<link name="jaw"/><link name="jaw"/>', "'jaw' is defined twice"),
-        ('<parent link="base"/>', "", "joint 'shoulder' has no <parent>"),
-        ('multiplier="-0.5"', 'multiplier="fast"', "mimic of joint 'finger' is 'fast'"),
+        ('<parent link="base"/>', "", "<parent> of joint 'shoulder' has no attribute 'link'"),
+        ('multiplier="-0.5"', 'multiplier="fast"', "offset> of joint 'finger' is 'fast 0.1'"),
     ],
 )
 def test_broken_descriptions_are_refused_with_the_place(old, new, text):

@@ -113,23 +113,18 @@ def _joint(element: ET.Element) -> Joint:
         raise UrdfError(f"{where} has an axis without length")
     mimic, node = None, element.find("mimic")
     if node is not None:
-        multiplier = _numbers(node.get("multiplier", "1"), 1, f"mimic of {where}")[0]
-        offset = _numbers(node.get("offset", "0"), 1, f"mimic of {where}")[0]
-        mimic = Mimic(_attribute(node, "joint", f"mimic of {where}"), multiplier, offset)
-    parent, child = (_child(element, tag, where) for tag in ("parent", "child"))
+        text = f"{node.get('multiplier', '1')} {node.get('offset', '0')}"
+        factor, offset = _numbers(text, 2, f"<mimic multiplier, offset> of {where}")
+        mimic = Mimic(_attribute(node, "joint", f"mimic of {where}"), factor, offset)
+    parent, child = (
+        _attribute(element.find(tag), "link", f"<{tag}> of {where}") for tag in ("parent", "child")
+    )
     x, y, z = (part / (length or 1.0) for part in axis)
     return Joint(name, kind, parent, child, origin, (x, y, z), mimic)
 
 
-def _child(element: ET.Element, tag: str, where: str) -> str:
-    node = element.find(tag)
-    if node is None:
-        raise UrdfError(f"{where} has no <{tag}>")
-    return _attribute(node, "link", f"<{tag}> of {where}")
-
-
-def _attribute(element: ET.Element, key: str, where: str) -> str:
-    value = element.get(key, "")
+def _attribute(element: ET.Element | None, key: str, where: str) -> str:
+    value = "" if element is None else element.get(key, "")
     if not value:
         raise UrdfError(f"{where} has no attribute '{key}'")
     return value

@@ -145,6 +145,9 @@ class BufferCore:
     def lookup_twist_core(self, *args: Any) -> Any:
         raise unsupported("tf2_py.BufferCore.lookup_twist_core")
 
+    def lookup_twist_full_core(self, *args: Any) -> Any:
+        raise unsupported("tf2_py.BufferCore.lookup_twist_full_core")
+
     def _frameExists(self, frame_id: str) -> bool:
         return frame_id in self._caches
 

@@ -2,9 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames on the wire: a buffer that listens, and broadcasters."""
 
-from typing import Any
-
-from pocket_ros2.subset import unsupported
+from pocket_ros2.subset import refuser
 from tf2_py import *  # noqa: F403
 
 from tf2_ros.buffer import *  # noqa: F403
@@ -13,8 +11,4 @@ from tf2_ros.static_transform_broadcaster import *  # noqa: F403
 from tf2_ros.transform_broadcaster import *  # noqa: F403
 from tf2_ros.transform_listener import *  # noqa: F403
 
-
-def __getattr__(name: str) -> Any:
-    if name in {"BufferClient", "BufferServer", "StaticTransformListener"}:
-        raise unsupported(f"tf2_ros.{name}")
-    raise AttributeError(f"module 'tf2_ros' has no attribute {name!r}")
+__getattr__ = refuser("tf2_ros", "BufferClient", "BufferServer", "StaticTransformListener")

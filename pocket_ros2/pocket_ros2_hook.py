@@ -24,11 +24,15 @@ class _Fallback:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Hand over to the pocket library's finder, or leave for good if ROS 2 is sourced."""
-        sys.meta_path.remove(self)
         if PathFinder.find_spec("rclpy") is not None:
+            sys.meta_path.remove(self)
             return None
         import pocket_ros2
 
+        if not hasattr(pocket_ros2, "activate"):
+            # The library is being imported right now and looks for something optional.
+            return None
+        sys.meta_path.remove(self)
         return pocket_ros2.activate().find_spec(name, path, target)
 
 

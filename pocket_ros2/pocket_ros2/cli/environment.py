@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`run`, `pkg`, `router`, `enable` and `disable`: programs, packages and their environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Any
+
+from pocket_ros2 import workspace
+from pocket_ros2.cli.common import CliError
+
+
+def register(commands: Any) -> None:
+    """Add the commands of this module."""
+    run = commands.add_parser("run", help="start an executable of a package, or a Python file")
+    run.add_argument("package", help="package name, or the path of a .py file")
+    run.add_argument("rest", nargs=argparse.REMAINDER, metavar="executable [args]")
+    run.set_defaults(run=_run)
+
+    verbs = commands.add_parser("pkg", help="look at packages")
+    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
+    listing = verbs.add_parser("list", help="print all packages")
+    listing.set_defaults(run=lambda args: print("\n".join(workspace.names())))
+    programs = verbs.add_parser("executables", help="print the executables of a package")
+    programs.add_argument("package")
+    programs.set_defaults(run=_executables)
+
+    router = commands.add_parser("router", help="run the router in the foreground")
+    router.add_argument("--listen", default="tcp/127.0.0.1:7447", help="default: %(default)s")
+    router.set_defaults(run=_router)
+
+    enable = commands.add_parser("enable", help="let every program of this environment use us")
+    enable.add_argument("--workspace", type=Path, help="also serve the packages in its src/")
+    enable.set_defaults(run=_enable)
+    disable = commands.add_parser("disable", help="undo 'enable'")
+    disable.set_defaults(run=lambda args: _hook_file().unlink(missing_ok=True))
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.package.endswith(".py"):
+        if not Path(args.package).is_file():
+            raise CliError(f"no such file: {args.package}")
+        program = "import runpy, sys, pocket_ros2; pocket_ros2.activate(); del sys.argv[0]; "
+        start = f"{program}runpy.run_path(sys.argv[0], run_name='__main__')"
+        command = [sys.executable, "-c", start, args.package, *args.rest]
+    else:
+        name, *rest = args.rest or [""]
+        try:
+            command = [*workspace.executable(args.package, name), *rest]
+        except workspace.PackageError as error:
+            raise CliError(str(error)) from error
+    sys.stdout.flush()
+    os.execv(command[0], command)
+
+
+def _executables(args: argparse.Namespace) -> None:
+    try:
+        print("\n".join(sorted(workspace.executables(args.package))))
+    except workspace.PackageError as error:
+        raise CliError(str(error)) from error
+
+
+def _router(args: argparse.Namespace) -> int:
+    command = [sys.executable, "-m", "pocket_ros2.wire.router", "--listen", args.listen]
+    with subprocess.Popen(command) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            return process.wait()
+
+
+def _hook_file() -> Path:
+    return Path(sysconfig.get_path("purelib")) / "pocket_ros2.pth"
+
+
+def _enable(args: argparse.Namespace) -> None:
+    """Write the .pth file; Python runs its import lines at every start."""
+    line = "import pocket_ros2_hook"
+    if args.workspace:
+        folder = args.workspace.resolve()
+        if not (folder / "src").is_dir():
+            raise CliError(f"{folder} is no workspace: it has no src folder")
+        line = (
+            f"import os; os.environ.setdefault('POCKET_ROS2_WORKSPACE', {str(folder)!r}); {line}"
+        )
+    try:
+        _hook_file().write_text(line + "\n", encoding="utf-8")
+    except OSError as error:
+        raise CliError(
+            f"cannot write {_hook_file()}: {error}; use a virtual environment"
+        ) from None
+    print(f"enabled for {sys.prefix}; a sourced ROS 2 still takes precedence")

@@ -115,6 +115,13 @@ def test_without_server_waiting_ends_at_the_timeout(client):
     assert not client.wait_for_server(timeout_sec=0.05)
 
 
+def test_goal_sent_to_nobody_stays_open(executor, client):
+    future = client.send_goal_async(Fibonacci.Goal())
+    executor.spin_until_future_complete(future, timeout_sec=0.2)
+
+    assert not future.done()
+
+
 def test_server_is_ready_only_when_complete(executor, node, client):
     impl = Fibonacci.Impl
     node.create_service(impl.SendGoalService, "fibonacci/_action/send_goal", lambda q, r: r)

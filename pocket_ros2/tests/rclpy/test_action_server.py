@@ -420,7 +420,7 @@ def test_preempting_a_goal_is_up_to_the_accepted_callback(world):
 
 
 @pytest.mark.parametrize("what", ["server", "node"])
-def test_goal_outlives_the_destruction_of_its_server(threaded_world, what):
+def test_destroyed_server_lets_its_goal_run_out_and_fails_the_waiting_result(threaded_world, what):
     world = threaded_world
     running, destroyed, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -433,8 +433,10 @@ def test_goal_outlives_the_destruction_of_its_server(threaded_world, what):
         return Fibonacci.Result()
 
     server = world.serve(execute)
-    world.send()
-    world.until(running.is_set)
+    handle = world.send()
+    result = handle.get_result_async()
+    (goal,) = server._goal_handles.values()
+    world.until(lambda: running.is_set() and goal._result_future._callbacks)
     if what == "server":
         server.destroy()
     else:
@@ -442,7 +444,8 @@ def test_goal_outlives_the_destruction_of_its_server(threaded_world, what):
     destroyed.set()
     world.until(ended.is_set)
 
-    world.until(lambda: not world.client.server_is_ready())
+    world.until(lambda: result.done() and not world.client.server_is_ready())
+    assert isinstance(result.exception(), ConnectionError)
 
 
 def test_callbacks_can_be_replaced_and_must_be_callable(world):

@@ -78,11 +78,14 @@ class Client(Entity):
         future: Future[Any] = Future()
         with self._lock:
             self._pending[sequence] = future
-        future.add_done_callback(self.remove_pending_request)
-        self._wire.call(payload, sequence, lambda reply: self._on_reply(sequence, reply))
+        future._on_done(lambda: self.remove_pending_request(future))
+        served = self._wire.ready()
+        self._wire.call(payload, sequence, lambda reply: self._on_reply(sequence, reply, served))
         return future
 
-    def _on_reply(self, sequence: int, reply: Any) -> None:
+    def _on_reply(self, sequence: int, reply: Any, served: bool) -> None:
+        if reply is None and not served:
+            return  # Nobody was asked, so nobody went away: the future stays open.
         self._replies.append((sequence, reply))
         self.notify()
 

@@ -185,7 +185,9 @@ class _ActionService(Service):
         await self.callback(request, functools.partial(self._reply, request_id))
 
     def _reply(self, request_id: Any, response: Any) -> None:
-        if not self._destroyed:
+        if self._destroyed:
+            request_id.drop()
+        else:
             self.send_response(response, request_id)
 
 
@@ -387,10 +389,13 @@ class ActionServer(Bundle):
 
     def destroy(self) -> None:
         """Stop serving; goals still being executed are forgotten."""
-        for goal_handle in list(self._goal_handles.values()):
+        goal_handles = list(self._goal_handles.values())
+        for goal_handle in goal_handles:
             goal_handle.destroy()
         self._node.destroy_timer(self._expiry_timer)
         super().destroy()
+        for goal_handle in goal_handles:
+            goal_handle._result_future.cancel()
         self._feedback_publisher.destroy()
         self._status_publisher.destroy()
 

@@ -187,10 +187,10 @@ class Executor:
         unlimited = timeout_sec is None or timeout_sec < 0
         deadline = None if unlimited else time.monotonic() + (timeout_sec or 0)
         while True:
-            if self._is_shutdown:
-                raise ShutdownException
             if not self._context.ok():
                 raise ExternalShutdownException
+            if self._is_shutdown:
+                raise ShutdownException
             if condition():
                 raise ConditionReachedException
             seen = self._wakes

@@ -31,8 +31,9 @@ try:
     print("returned", rclpy.ok())
 except (KeyboardInterrupt, ExternalShutdownException) as error:
     print(type(error).__name__, rclpy.ok())
-node.destroy_node()
-rclpy.try_shutdown()
+if "tidy" in sys.argv:
+    node.destroy_node()
+    rclpy.try_shutdown()
 sys.exit(7)
 """
 
@@ -46,18 +47,22 @@ sys.exit(7)
         (signal.SIGTERM, "many", "returned False"),
     ],
 )
-def test_signal_ends_spin_and_the_process_exits_with_its_own_code(number, mode, said):
+@pytest.mark.parametrize("end", ["tidy", "abrupt"])
+def test_signal_ends_spin_and_the_process_exits_with_its_own_code(number, mode, said, end):
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, mode], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PROGRAM, mode, end],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
-        output, _ = process.communicate(timeout=15)
+        output, errors = process.communicate(timeout=15)
     finally:
         process.kill()
 
-    assert output.splitlines() == [said]
+    assert (output.splitlines(), errors) == ([said], "")
     assert process.returncode == 7
 
 

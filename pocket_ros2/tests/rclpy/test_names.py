@@ -102,10 +102,12 @@ def test_ros_arguments_are_scoped_and_removed():
 
 
 def test_all_ros_arguments():
-    found = RosArguments.parse(
+    text = (
         "--ros-args --remap n:a:=b -p n:x.y:=[1,2] --params-file f.yaml --log-level debug "
-        "--log-level a.b:=warn -e /e __ns:=/ns --disable-rosout-logs".split()
+        "--log-level a.b:=warn -e /e __ns:=/ns --disable-rosout-logs"
     )
+
+    found = RosArguments.parse(text.split())
 
     assert found.remaps[0] == ("n", "", "a", "b")
     assert found.remaps[1] == ("", "ns", "__ns", "/ns")

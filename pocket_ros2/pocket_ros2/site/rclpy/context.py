@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -23,12 +24,20 @@ if TYPE_CHECKING:
 g_contexts: weakref.WeakSet[Context] = weakref.WeakSet()
 
 
+@atexit.register
+def _leave() -> None:
+    # A thread that is still at work in zenoh when the interpreter ends would abort the process.
+    for context in list(g_contexts):
+        context.try_shutdown()
+
+
 class Context:
     def __init__(self) -> None:
         self._session: Session | None = None
         self._arguments = RosArguments()
         self._domain_id = 0
         self._ok = False
+        self._left = False
         self._lock = threading.RLock()
         self._on_shutdown: list[Callable[[], Callable[[], Any] | None]] = []
         self._nodes: weakref.WeakSet[Node] = weakref.WeakSet()
@@ -79,13 +88,15 @@ class Context:
 
     def _shut_down(self) -> None:
         with self._lock:
+            if self._left:
+                return
             self._ok = False
+            self._left = True
             callbacks, self._on_shutdown = self._on_shutdown, []
             for reference in callbacks:
                 callback = reference()
                 if callback is not None:
                     callback()
-            assert self._session is not None
             self._session.close()
 
     def on_shutdown(self, callback: Callable[[], Any]) -> None:

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
+import queue
 import threading
 import time
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from rclpy._entity import Entity
@@ -298,6 +301,52 @@ class SingleThreadedExecutor(Executor):
             task.result()
 
 
+class _Pool:
+    """Threads that end with the pool or, after what they are at, with the process.
+
+    Unlike those of concurrent.futures, a KeyboardInterrupt at any moment cannot orphan one.
+    """
+
+    def __init__(self, num_threads: int) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.threads = [
+            threading.Thread(target=_work, args=(self._jobs,), name=f"rclpy_{number}", daemon=True)
+            for number in range(num_threads)
+        ]
+        _pools.add(self)
+        for thread in self.threads:
+            thread.start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        for _ in self.threads:
+            self._jobs.put(None)
+
+    __del__ = stop
+
+
+def _work(jobs: queue.SimpleQueue[Callable[[], None] | None]) -> None:
+    while (job := jobs.get()) is not None:
+        job()
+        del job
+
+
+_pools: weakref.WeakSet[_Pool] = weakref.WeakSet()
+_EXIT_TIMEOUT_S = 2.0
+
+
+@atexit.register
+def _end_pools() -> None:
+    deadline = time.monotonic() + _EXIT_TIMEOUT_S
+    pools = list(_pools)
+    for pool in pools:
+        pool.stop()
+    for thread in [thread for pool in pools for thread in pool.threads if thread.is_alive()]:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
 class MultiThreadedExecutor(Executor):
     """Runs callbacks in a pool of threads, as their groups allow."""
 
@@ -305,7 +354,7 @@ class MultiThreadedExecutor(Executor):
         super().__init__(context=context)
         if num_threads is None:
             num_threads = max(len(os.sched_getaffinity(0)), 2)
-        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="rclpy")
+        self._pool = _Pool(num_threads)
         self._running: list[Task[Any]] = []
 
     def _spin_once_impl(
@@ -323,12 +372,12 @@ class MultiThreadedExecutor(Executor):
             task, _, _ = self.wait_for_ready_callbacks(timeout_sec, None, interrupted)
             if task not in self._running:
                 self._running.append(task)
-            self._pool.submit(self._execute, task)
+            self._pool.submit(functools.partial(self._execute, task))
         for task in [task for task in self._running if task._finished()]:
             self._running.remove(task)
             task.result()
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         finished = super().shutdown(timeout_sec)
-        self._pool.shutdown(wait=False)
+        self._pool.stop()
         return finished

@@ -6,19 +6,41 @@ from __future__ import annotations
 
 import importlib
 import sys
-from importlib.machinery import ModuleSpec, PathFinder
+from importlib.machinery import (
+    SOURCE_SUFFIXES,
+    FileFinder,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+)
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from pocket_ros2 import workspace
+from pocket_ros2 import subset, workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+class SiteLoader(SourceFileLoader):
+    """Loads a module of ours and lets it refuse what only the upstream module has."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run the module, then draw the border of the subset around it."""
+        super().exec_module(module)
+        subset.enclose(module)
+
+
+def _site_finder(folder: str) -> FileFinder:
+    """Serve the folders of our ROS 2 packages; a path hook."""
+    if not Path(folder).is_relative_to(workspace.SITE):
+        raise ImportError(f"{folder} holds no modules of pocket_ros2", path=folder)
+    return FileFinder(folder, (SiteLoader, SOURCE_SUFFIXES))
+
+
 class Finder:
-    """Finds, in this order: our ROS 2 packages, workspace packages, interface packages."""
+    """Finds our ROS 2 packages, workspace packages and interface packages, in this order."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -33,7 +55,7 @@ class Finder:
                 return PathFinder.find_spec(name, [str(package.path)])
         from pocket_ros2.idl import importer
 
-        return importer.find_spec(name)
+        return importer.find_spec(name) or subset.find_spec(name)
 
 
 def real_ros_found() -> bool:
@@ -53,6 +75,7 @@ def activate() -> Finder:
             return finder
     finder = Finder()
     if not real_ros_found():
+        sys.path_hooks.insert(0, _site_finder)
         sys.meta_path.append(finder)
         importlib.invalidate_caches()
     return finder

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pocket_ros2.subset import refuser
-
 from launch import actions, conditions, event_handlers, events, logging, substitutions
 from launch.action import Action
 from launch.conditions import Condition
@@ -20,5 +18,3 @@ from launch.launch_service import LaunchService
 from launch.some_substitutions_type import SomeSubstitutionsType
 from launch.substitution import Substitution
 from launch.substitutions import SubstitutionFailure
-
-__getattr__ = refuser("launch", "LaunchIntrospector", "descriptions", "frontend")

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pocket_ros2.subset import refuser
-
 from launch._normalize import as_text
 
 if TYPE_CHECKING:
@@ -16,7 +14,6 @@ if TYPE_CHECKING:
     from launch.some_substitutions_type import SomeSubstitutionsType
 
 _VALUES = {"true": True, "1": True, "false": False, "0": False}
-__getattr__ = refuser("launch.conditions", "AndCondition", "OrCondition")
 
 
 class InvalidConditionExpressionError(Exception):

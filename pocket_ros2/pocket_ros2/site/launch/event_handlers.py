@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pocket_ros2.subset import refuser
-
 from launch._normalize import as_entities
 from launch.events import Event, ExecutionComplete, Shutdown
 from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
@@ -19,7 +17,6 @@ __all__ = [
     *("EventHandler", "OnExecutionComplete", "OnProcessExit", "OnProcessIO"),
     *("OnProcessStart", "OnShutdown"),
 ]
-__getattr__ = refuser("launch.event_handlers", "OnIncludeLaunchDescription")
 _Handling = SomeEntitiesType | Callable[..., Any] | None
 
 

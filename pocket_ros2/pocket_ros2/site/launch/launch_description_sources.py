@@ -10,18 +10,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from pocket_ros2.subset import refuser, unsupported
+from pocket_ros2.subset import unsupported
 
 from launch._normalize import as_text, described
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.some_substitutions_type import SomeSubstitutionsType
-
-__getattr__ = refuser(
-    "launch.launch_description_sources",
-    *("FrontendLaunchDescriptionSource", "XMLLaunchDescriptionSource"),
-    "YAMLLaunchDescriptionSource",
-)
 
 
 class InvalidPythonLaunchFileError(Exception):

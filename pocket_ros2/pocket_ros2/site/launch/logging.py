@@ -12,9 +12,6 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from pocket_ros2.subset import refuser
-
-__getattr__ = refuser("launch.logging", "LaunchConfig", "handlers", "log_launch_config")
 _OUTPUTS = {
     "screen": {"both": {"screen"}},
     "log": {"both": {"log"}, "stderr": {"screen"}},

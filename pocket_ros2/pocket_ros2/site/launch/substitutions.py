@@ -17,19 +17,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pocket_ros2.subset import refuser
-
 import launch.logging
 from launch._normalize import as_bool, as_text
 from launch.launch_context import LaunchContext
 from launch.some_substitutions_type import SomeSubstitutionsType
 from launch.substitution import Substitution
-
-__getattr__ = refuser(
-    "launch.substitutions",
-    *("BooleanSubstitution", "ForEachVar", "ForLoopIndex", "StringJoinSubstitution"),
-    *("FileContent", "PathSubstitution"),
-)
 
 
 class SubstitutionFailure(Exception):

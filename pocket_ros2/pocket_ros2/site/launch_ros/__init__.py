@@ -5,8 +5,4 @@
 
 from __future__ import annotations
 
-from pocket_ros2.subset import refuser
-
 from launch_ros import actions, descriptions, substitutions
-
-__getattr__ = refuser("launch_ros", "get_default_launch_description", "frontend", "ros_adapters")

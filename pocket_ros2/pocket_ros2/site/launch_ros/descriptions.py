@@ -5,8 +5,4 @@
 
 from __future__ import annotations
 
-from pocket_ros2.subset import refuser
-
 from launch_ros.parameter_descriptions import Parameter, ParameterFile, ParameterValue
-
-__getattr__ = refuser("launch_ros.descriptions", "ComposableNode", "ComposableLifecycleNode")

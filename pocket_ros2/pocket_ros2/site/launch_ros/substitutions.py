@@ -8,12 +8,9 @@ from dataclasses import dataclass
 
 from launch import LaunchContext, SomeSubstitutionsType, Substitution, SubstitutionFailure
 from launch._normalize import as_text
-from pocket_ros2.subset import refuser
 
 from launch_ros import _scratch
 from pocket_ros2 import workspace
-
-__getattr__ = refuser("launch_ros.substitutions", "FindPackageFile", "Parameter")
 
 
 @dataclass(eq=False)

@@ -8,13 +8,10 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pocket_ros2.subset import refuser
-
 from launch_testing import actions, asserts, markers, util
 from launch_testing.io_handler import ActiveIoHandler, ActiveProcInfoHandler
 
 __all__ = ["ActiveIoHandler", "ActiveProcInfoHandler", "actions", "asserts", "markers", "util"]
-__getattr__ = refuser("launch_testing", "LaunchTestService", "event_handlers", "tools")
 
 
 def post_shutdown_test() -> Callable[[type], type]:

@@ -8,9 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from launch import Action, LaunchContext
-from pocket_ros2.subset import refuser
-
-__getattr__ = refuser("launch_testing.actions", "GTest", "PyTest", "Test")
 
 
 class ReadyToTest(Action):

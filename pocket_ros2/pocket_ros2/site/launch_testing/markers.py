@@ -7,10 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pocket_ros2.subset import refuser
-
-__getattr__ = refuser("launch_testing.markers", "retry_on_failure")
-
 
 def keep_alive(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let the tests go on although all processes have ended."""

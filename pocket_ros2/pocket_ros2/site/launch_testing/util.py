@@ -8,9 +8,7 @@ import sys
 from typing import Any
 
 from launch.actions import ExecuteProcess
-from pocket_ros2.subset import refuser
 
-__getattr__ = refuser("launch_testing.util", "helper")
 NO_CMD_ARGS = object()
 
 

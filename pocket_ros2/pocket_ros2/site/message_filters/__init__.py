@@ -9,13 +9,10 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pocket_ros2.subset import refuser
 from rclpy.clock import ROSClock
 from rclpy.duration import Duration
 from rclpy.logging import get_logger
 from rclpy.time import Time
-
-__getattr__ = refuser("message_filters", "Chain")
 
 
 class SimpleFilter:

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames on the wire: a buffer that listens, and broadcasters."""
 
-from pocket_ros2.subset import refuser
 from tf2_py import *  # noqa: F403
 
 from tf2_ros.buffer import *  # noqa: F403
@@ -10,5 +9,3 @@ from tf2_ros.buffer_interface import *  # noqa: F403
 from tf2_ros.static_transform_broadcaster import *  # noqa: F403
 from tf2_ros.transform_broadcaster import *  # noqa: F403
 from tf2_ros.transform_listener import *  # noqa: F403
-
-__getattr__ = refuser("tf2_ros", "BufferClient", "BufferServer", "StaticTransformListener")

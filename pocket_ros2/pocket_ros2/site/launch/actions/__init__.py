@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pocket_ros2.subset import refuser
-
 from launch.action import Action
 from launch.actions._configuration import (
     AppendEnvironmentVariable,
@@ -34,9 +32,3 @@ from launch.actions._flow import (
     UnregisterEventHandler,
 )
 from launch.actions.execute_process import ExecuteProcess
-
-__getattr__ = refuser(
-    "launch.actions",
-    *("ExecuteLocal", "ForEach", "ForLoop", "OpaqueCoroutine", "ReplaceEnvironmentVariables"),
-    *("Log", "LogDebug", "LogError", "LogWarning"),
-)

@@ -11,14 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from pocket_ros2.subset import refuser
-
 from launch.events import Event
 
 if TYPE_CHECKING:
     from launch.actions.execute_process import ExecuteProcess
-
-__getattr__ = refuser("launch.events.process", "ProcessStdin")
 
 
 @dataclass(kw_only=True, eq=False)

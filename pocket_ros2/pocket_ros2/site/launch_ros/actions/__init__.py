@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pocket_ros2.subset import refuser
-
 from launch_ros.actions._common import (
     PushROSNamespace,
     PushRosNamespace,
@@ -17,9 +15,3 @@ from launch_ros.actions._common import (
 )
 from launch_ros.actions._lifecycle import LifecycleNode, RosTimer
 from launch_ros.actions.node import Node
-
-__getattr__ = refuser(
-    "launch_ros.actions",
-    *("ComposableNodeContainer", "LoadComposableNodes", "LifecycleTransition"),
-    *("RosTimerAction", "SetROSLogDir"),
-)

@@ -18,14 +18,20 @@ from rclpy.signals import SignalHandlerOptions, get_current_signal_handlers_opti
 from std_msgs.msg import String
 
 PROGRAM = """
-import sys, pocket_ros2
+import sys, threading, time, pocket_ros2
 pocket_ros2.activate()
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 rclpy.init()
 node = rclpy.create_node("walker")
 executor = MultiThreadedExecutor() if "many" in sys.argv else None
-node.create_guard_condition(lambda: print("ready", flush=True)).trigger()
+def tell():
+    while sys._current_frames()[main].f_back.f_code.co_name != "_wait":
+        time.sleep(0.001)
+    print("ready", flush=True)
+
+main = threading.get_ident()
+threading.Thread(target=tell).start()
 try:
     rclpy.spin(node, executor)
     print("returned", rclpy.ok())

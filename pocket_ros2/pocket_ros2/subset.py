@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -45,11 +46,8 @@ class Refusal:
         raise unsupported(self._api)
 
 
-class _View:
+class _View(Loader):
     """Loads a submodule that only upstream has, out of its package, which has the names here."""
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """Leave it to the import system."""
 
     def exec_module(self, module: ModuleType) -> None:
         """Take over those names that the package has."""
@@ -59,17 +57,16 @@ class _View:
         enclose(module)
 
 
-def unsupported(api: str) -> NotImplementedError:
+def unsupported(
+    api: str, kind: type[NotImplementedError] = NotImplementedError
+) -> NotImplementedError:
     """Return the error to raise where a program asks for ROS 2 API outside the subset.
 
     Args:
         api: Full name as ROS 2 documents it, for example `rclpy.node.Node.create_x(option=)`.
+        kind: The class of the error.
     """
-    return NotImplementedError(_message(api))
-
-
-def _message(api: str) -> str:
-    return (
+    return kind(
         f"{api} is not part of pocket_ros2; docs/api.md lists what is, "
         "and a real ROS 2 installation has it all"
     )
@@ -129,5 +126,4 @@ def find_spec(name: str) -> ModuleSpec | None:
     package = sys.modules.get(name.rpartition(".")[0])
     if package is not None and any(public in vars(package) for public in names):
         return ModuleSpec(name, _View())
-    # Named without `name=`, else `from package import module` would hide it.
-    raise UnsupportedModuleError(_message(name))
+    raise unsupported(name, UnsupportedModuleError)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pocket_ros2.subset import unsupported
 from sensor_msgs.msg import CompressedImage, Image
 
 _DEPTHS = dict(
@@ -58,9 +57,6 @@ class CvBridge:
             if candidate == name:
                 return f"{depth}C{n_channels}"
         raise CvBridgeError(f"no image has pixels of type {name}; valid are {[*_DEPTHS.values()]}")
-
-    def encoding_to_cvtype2(self, encoding: str) -> Any:
-        raise unsupported("cv_bridge.CvBridge.encoding_to_cvtype2")
 
     def imgmsg_to_cv2(self, img_msg: Image, desired_encoding: str = "passthrough") -> NDArray[Any]:
         """Return the pixels, in native byte order, without padding, as desired_encoding.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy import signals as signals
 from rclpy.context import Context as Context
+from rclpy.parameter import Parameter as Parameter
 from rclpy.signals import SignalHandlerOptions as SignalHandlerOptions
 from rclpy.signals import install_signal_handlers, uninstall_signal_handlers
 from rclpy.utilities import (

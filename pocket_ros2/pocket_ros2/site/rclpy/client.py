@@ -9,8 +9,6 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pocket_ros2.subset import unsupported
-
 from pocket_ros2 import idl
 from rclpy._entity import Entity
 from rclpy._rclpy_pybind11 import InvalidHandle
@@ -134,9 +132,6 @@ class Client(Entity):
     def wait_for_service(self, timeout_sec: float | None = None) -> bool:
         """Block until a server is there; False after the timeout or on shutdown."""
         return self._node._wait_for_graph(self.service_is_ready, timeout_sec)
-
-    def configure_introspection(self, *args: Any) -> None:
-        raise unsupported("rclpy.client.Client.configure_introspection")
 
     def destroy(self) -> None:
         super().destroy()

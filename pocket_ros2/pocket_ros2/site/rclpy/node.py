@@ -16,6 +16,7 @@ from rclpy import _logging_rosout
 from rclpy._arguments import RosArguments
 from rclpy._entity import Entity
 from rclpy._node_graph import GraphMixin
+from rclpy._node_graph import NodeNameNonExistentError as NodeNameNonExistentError
 from rclpy._node_parameters import ParameterMixin
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.client import Client
@@ -48,6 +49,7 @@ from rclpy.validate_topic_name import validate_topic_name
 if TYPE_CHECKING:
     from rclpy.executors import Executor
 
+HIDDEN_NODE_PREFIX = "_"
 NODE_NAME_SEPARATOR_STRING = "/"
 
 
@@ -363,12 +365,6 @@ class Node(ParameterMixin, GraphMixin):
     ) -> GuardCondition:
         group = callback_group or self.default_callback_group
         return self._adopt(GuardCondition(callback, group, context=self.context))
-
-    def add_waitable(self, waitable: Any) -> None:
-        raise unsupported("rclpy.node.Node.add_waitable")
-
-    def remove_waitable(self, waitable: Any) -> None:
-        raise unsupported("rclpy.node.Node.remove_waitable")
 
     def destroy_publisher(self, publisher: Publisher) -> bool:
         if publisher not in self._publishers:

@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pocket_ros2.subset import unsupported
-
 from pocket_ros2 import idl
 from rclpy._entity import Entity
 from rclpy._rclpy_pybind11 import InvalidHandle
@@ -90,9 +88,6 @@ class Service(Entity):
                 f"{self.srv_type.__name__}.Response, not {response!r}"
             )
         header.reply(self.srv_type.Response._TYPE_SUPPORT.serialize(response))
-
-    def configure_introspection(self, *args: Any) -> None:
-        raise unsupported("rclpy.service.Service.configure_introspection")
 
     def destroy(self) -> None:
         super().destroy()

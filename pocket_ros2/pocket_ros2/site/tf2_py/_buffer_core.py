@@ -9,7 +9,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from geometry_msgs.msg import TransformStamped
-from pocket_ros2.subset import unsupported
 
 from tf2_py._cache import StaticCache, TimeCache, seconds
 from tf2_py._exceptions import (
@@ -141,12 +140,6 @@ class BufferCore:
                     f"  buffer_length: {age / 1e9:.3f}\n"
                 )
             return "".join(lines)
-
-    def lookup_twist_core(self, *args: Any) -> Any:
-        raise unsupported("tf2_py.BufferCore.lookup_twist_core")
-
-    def lookup_twist_full_core(self, *args: Any) -> Any:
-        raise unsupported("tf2_py.BufferCore.lookup_twist_full_core")
 
     def _frameExists(self, frame_id: str) -> bool:
         return frame_id in self._caches

@@ -5,7 +5,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all lint bench clean \
+.PHONY: help setup demo test test-all lint docs bench clean \
   lint-python lint-ros test-pocket test-src test-tools test-vlm
 
 ROS := $(if $(ROS_DISTRO),$(shell command -v ros2 2>/dev/null))
@@ -19,6 +19,7 @@ demo: ## show what works today
 test: ## check everything that is quick
 test-all: ## run the slow tests too
 lint: ## check style, types and house rules
+docs: ## write the pages that are made from code
 bench: ## measure everything, or one thing: make bench BENCH=name
 clean: ## remove all that can be made again, .venv included
 
@@ -43,6 +44,9 @@ demo:
 	@if [[ ! -d src/roborefer_bringup ]]; then echo "demo: roborefer_bringup is not built yet;" \
 	  "the interfaces are: ros2 interface package roborefer_msgs" >&2; exit 1; fi
 	set +u; source install/setup.bash; ros2 launch roborefer_bringup demo.launch.py
+
+docs:
+	@echo "docs: the pages are made from what runs without ROS 2; use a shell without it" >&2; exit 1
 
 bench:
 	@echo "bench: the benchmarks measure what runs without ROS 2; use a shell without it" >&2; exit 1
@@ -84,6 +88,9 @@ demo: setup
 	@echo "demo: the robot is not built yet (no simulator, model, perception or bringup);"
 	@echo "demo: this runs the tutorial of pocket_ros2/README.md, command by command:"
 	cd pocket_ros2 && ../$(PYTHON_VENV) -m pytest -v --no-header tests/test_tutorial.py
+
+docs: setup
+	$(PYTHON_VENV) pocket_ros2/tools/api_table.py
 
 bench: setup
 	mkdir -p benchmarks/results

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = ["help", "setup", "demo", "test", "test-all", "lint", "bench", "clean"]
+TARGETS = ["help", "setup", "demo", "test", "test-all", "lint", "docs", "bench", "clean"]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pocket_ros2.wire import Session
+from pocket_ros2.wire.memory import keep_big_blocks
 
 from rclpy._arguments import RosArguments
 from rclpy._rclpy_pybind11 import RCLError
@@ -57,6 +58,7 @@ class Context:
             self._domain_id = _domain_id(domain_id)
             if initialize_logging:
                 self._arguments.apply_log_levels()
+            keep_big_blocks()
             self._session = Session.open(self._domain_id, self._arguments.enclave)
             self._ok = True
         g_contexts.add(self)

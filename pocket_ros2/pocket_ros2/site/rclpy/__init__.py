@@ -48,8 +48,8 @@ class InitContextManager:
 
 
 def init(
-    args: list[str] | None = None,
     *,
+    args: list[str] | None = None,
     context: Context | None = None,
     domain_id: int | None = None,
     signal_handler_options: SignalHandlerOptions | None = None,

@@ -37,16 +37,17 @@ def refuse(*arguments: object) -> None:
 
 
 def topics():
-    return dict(get_topic_names_and_types(timeout=DEADLINE_S))
+    return get_topic_names_and_types(timeout=DEADLINE_S)
 
 
 def services():
-    return dict(get_service_names_and_types(timeout=DEADLINE_S))
+    return get_service_names_and_types(timeout=DEADLINE_S)
 
 
 def publishers(topic):
     info = get_topic_info(topic, timeout=DEADLINE_S, verbose=True)
-    return [[p.node_namespace, p.node_name, p.type_hash] for p in info.publishers]
+    found = info.publishers if info else ()
+    return [(p.node_namespace, p.node_name, p.type_hash) for p in found]
 
 
 def watch(topic):

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import launch.logging
-from launch._normalize import as_bool, as_text
+from launch._normalize import as_bool, as_substitutions, as_text
 from launch.launch_context import LaunchContext
 from launch.some_substitutions_type import SomeSubstitutionsType
 from launch.substitution import Substitution
@@ -76,6 +76,11 @@ class PathJoinSubstitution(Substitution):
 
     def __truediv__(self, part: SomeSubstitutionsType) -> PathJoinSubstitution:
         return PathJoinSubstitution([*self.substitutions, part])
+
+
+class PathSubstitution(PathJoinSubstitution):
+    def __init__(self, path: SomeSubstitutionsType) -> None:
+        super().__init__(as_substitutions(path))
 
 
 @dataclass(kw_only=True, eq=False)

@@ -11,6 +11,11 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from pocket_ros2.subset import unsupported
+from rcl_interfaces.msg import ParameterDescriptor as ParameterDescriptor
+from rcl_interfaces.msg import ParameterEvent as ParameterEvent
+from rcl_interfaces.msg import ParameterType as ParameterType
+from rcl_interfaces.msg import ParameterValue as ParameterValue
+from rcl_interfaces.msg import SetParametersResult as SetParametersResult
 
 from rclpy import _logging_rosout
 from rclpy._arguments import RosArguments
@@ -19,6 +24,7 @@ from rclpy._node_graph import GraphMixin
 from rclpy._node_graph import NodeNameNonExistentError as NodeNameNonExistentError
 from rclpy._node_parameters import ParameterMixin
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import ReentrantCallbackGroup as ReentrantCallbackGroup
 from rclpy.client import Client
 from rclpy.clock import Clock, ROSClock
 from rclpy.constants import S_TO_NS

@@ -33,8 +33,7 @@ class Refusal:
     """Takes the place of a class member that is not in the subset."""
 
     def __init__(self, api: str, attribute: bool) -> None:
-        self._api = api
-        self._attribute = attribute
+        self._api, self._attribute = api, attribute
 
     def __get__(self, instance: object, owner: type) -> Refusal:
         if self._attribute and instance is not None:
@@ -57,16 +56,9 @@ class _View(Loader):
         enclose(module)
 
 
-def unsupported(
-    api: str, kind: type[NotImplementedError] = NotImplementedError
-) -> NotImplementedError:
-    """Return the error to raise where a program asks for ROS 2 API outside the subset.
-
-    Args:
-        api: Full name as ROS 2 documents it, for example `rclpy.node.Node.create_x(option=)`.
-        kind: The class of the error.
-    """
-    return kind(
+def unsupported(api: str) -> NotImplementedError:
+    """Return the error for API beyond the subset, such as `rclpy.node.Node.create_x(option=)`."""
+    return NotImplementedError(
         f"{api} is not part of pocket_ros2; docs/api.md lists what is, "
         "and a real ROS 2 installation has it all"
     )
@@ -126,4 +118,4 @@ def find_spec(name: str) -> ModuleSpec | None:
     package = sys.modules.get(name.rpartition(".")[0])
     if package is not None and any(public in vars(package) for public in names):
         return ModuleSpec(name, _View())
-    raise unsupported(name, UnsupportedModuleError)
+    raise UnsupportedModuleError(*unsupported(name).args)

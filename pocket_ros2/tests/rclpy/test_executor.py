@@ -266,23 +266,29 @@ def test_blocking_call_in_a_callback_of_a_single_thread_stays_a_deadlock(executo
         until(executor, lambda: False)
 
 
-def test_nested_spin_runs_other_groups_but_not_the_busy_one(executor, node):
-    log, answer = [], Future()
-    same = node.create_guard_condition(lambda: log.append("same"))
-    free = node.create_guard_condition(
-        lambda: (log.append("free"), answer.set_result(None)), ReentrantCallbackGroup()
-    )
+def test_spinning_executor_refuses_a_second_spin_in_a_callback_or_thread(executor, node):
+    log, refusals = [], []
 
-    def outer():
-        same.trigger()
-        free.trigger()
-        executor.spin_until_future_complete(answer, timeout_sec=DEADLINE_S)
-        log.append("outer")
+    def nested():
+        log.append(executor.is_spinning)
+        for spin in (executor.spin, executor.spin_once):
+            with pytest.raises(RuntimeError, match="Executor is already spinning"):
+                spin()
+        thread = threading.Thread(target=in_thread)
+        thread.start()
+        thread.join(DEADLINE_S)
 
-    node.create_guard_condition(outer).trigger()
-    until(executor, lambda: "same" in log)
+    def in_thread():
+        try:
+            executor.spin_until_future_complete(Future())
+        except RuntimeError as error:
+            refusals.append(str(error))
 
-    assert log == ["free", "outer", "same"]
+    node.create_guard_condition(nested).trigger()
+    until(executor, lambda: refusals)
+
+    assert (log, refusals) == ([True], ["Executor is already spinning"])
+    assert not executor.is_spinning
 
 
 def overlap(context, node, groups):

@@ -125,11 +125,12 @@ def spin_once(
 ) -> None:
     """Wait for one callback of the node and run it."""
     executor = executor or get_global_executor()
+    added = executor.add_node(node)
     try:
-        executor.add_node(node)
         executor.spin_once(timeout_sec=timeout_sec)
     finally:
-        executor.remove_node(node)
+        if added:
+            executor.remove_node(node)
 
 
 def spin_until_future_complete(
@@ -140,8 +141,9 @@ def spin_until_future_complete(
 ) -> None:
     """Run the node's callbacks until the future is done, or the timeout has passed."""
     executor = executor or get_global_executor()
+    added = executor.add_node(node)
     try:
-        executor.add_node(node)
         executor.spin_until_future_complete(future, timeout_sec)
     finally:
-        executor.remove_node(node)
+        if added:
+            executor.remove_node(node)

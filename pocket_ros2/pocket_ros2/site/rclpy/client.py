@@ -36,6 +36,7 @@ class Client(Entity):
         check_is_valid_srv_type(srv_type)
         self._node = node
         self.context = node.context
+        self.logger_name = node.get_logger().name
         self.srv_type = srv_type
         self.srv_name = self.service_name = srv_name
         self.qos_profile = qos_profile

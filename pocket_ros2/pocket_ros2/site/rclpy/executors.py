@@ -66,6 +66,7 @@ class Executor:
         self._wakes = 0
         self._working = 0
         self._is_shutdown = False
+        self._spin_lock = threading.Lock()
         self._pass: Iterator[Work] = iter(())
         self._pass_lock = threading.RLock()
         self._next_timer_ns: int | None = None
@@ -128,6 +129,10 @@ class Executor:
         self._enqueue(task)
         return task
 
+    def create_future(self) -> Future[Any]:
+        """Return a future whose callbacks run in this executor."""
+        return Future(executor=self)
+
     def _enqueue(self, task: Task[Any]) -> None:
         with self._condition:
             self._tasks.append(task)
@@ -141,21 +146,38 @@ class Executor:
 
     # Spinning
 
+    @property
+    def is_spinning(self) -> bool:
+        return self._spin_lock.locked()
+
+    @contextlib.contextmanager
+    def _spinning(self) -> Iterator[None]:
+        """Refuse a second spin, be it of another thread or inside a callback."""
+        if not self._spin_lock.acquire(blocking=False):
+            raise RuntimeError("Executor is already spinning")
+        try:
+            yield
+        finally:
+            self._spin_lock.release()
+
     def spin(self) -> None:
         """Run callbacks until shutdown."""
-        while self._context.ok() and not self._is_shutdown:
-            self._spin_once_impl()
+        with self._spinning():
+            while self._context.ok() and not self._is_shutdown:
+                self._spin_once_impl()
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Wait for a callback, or until the timeout, and run that one."""
-        self._spin_once_impl(timeout_sec)
+        with self._spinning():
+            self._spin_once_impl(timeout_sec)
 
     def spin_once_until_future_complete(
         self, future: Future[Any], timeout_sec: float | None = None
     ) -> None:
         """Wait for a callback and run it, unless the future completes first."""
-        future._on_done(self.wake)
-        self._spin_once_impl(timeout_sec, future.done)
+        with self._spinning():
+            future._on_done(self.wake)
+            self._spin_once_impl(timeout_sec, future.done)
 
     def spin_until_future_complete(
         self, future: Future[Any], timeout_sec: float | None = None
@@ -163,12 +185,13 @@ class Executor:
         """Run callbacks until the future is done, or the timeout has passed."""
         unlimited = timeout_sec is None or timeout_sec < 0
         deadline = None if unlimited else time.monotonic() + (timeout_sec or 0)
-        future._on_done(self.wake)
-        while self._context.ok() and not future.done() and not self._is_shutdown:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            self._spin_once_impl(left, future.done)
-            if deadline is not None and time.monotonic() >= deadline:
-                return
+        with self._spinning():
+            future._on_done(self.wake)
+            while self._context.ok() and not future._finished() and not self._is_shutdown:
+                left = None if deadline is None else max(0.0, deadline - time.monotonic())
+                self._spin_once_impl(left, future._finished)
+                if deadline is not None and time.monotonic() >= deadline:
+                    return
 
     def _spin_once_impl(
         self, timeout_sec: float | None = None, condition: Callable[[], bool] = _never

@@ -23,6 +23,7 @@ class Publisher:
         self._type_support = idl.type_support(msg_type)
         self._context = node.context
         self._logger = node.get_logger()
+        self.logger_name = self._logger.name
         self.msg_type = msg_type
         self.topic = self.topic_name = topic
         self.qos_profile = qos_profile

@@ -36,6 +36,7 @@ class Service(Entity):
         super().__init__(callback_group)
         check_is_valid_srv_type(srv_type)
         self._logger = node.get_logger()
+        self.logger_name = self._logger.name
         self.srv_type = srv_type
         self.srv_name = self.service_name = srv_name
         self.callback = callback

@@ -47,6 +47,7 @@ class Subscription(Entity):
         super().__init__(callback_group)
         self._type_support = idl.type_support(msg_type)
         self._logger = node.get_logger()
+        self.logger_name = self._logger.name
         self._graph = node._session.graph
         self.msg_type = msg_type
         self.topic = self.topic_name = topic

@@ -118,7 +118,7 @@ def interface(name: str, kind: str) -> Any:
         if len(parts) not in (2, 3) or full.split("/")[1] != kind:
             raise LookupError
         return idl.load(full)
-    except (LookupError, ImportError, AttributeError) as error:
+    except (LookupError, ImportError, AttributeError, idl.InterfaceError) as error:
         raise CliError(
             f"the type {name!r} is unknown or no {kind}; a name looks like package/{kind}/Name, "
             "and 'pocket-ros2 interface list' shows all"

@@ -113,7 +113,8 @@ def _qos(args: argparse.Namespace, offered: list[Any]) -> QoSProfile:
 
 
 def _types(node: Node, topic: str) -> list[str]:
-    return dict(node.get_topic_names_and_types()).get(topic, [])
+    found: dict[str, list[str]] = dict(node.get_topic_names_and_types())
+    return found.get(topic, [])
 
 
 def _resolve(node: Node, topic: str, given: str | None, timeout_s: float = 10.0) -> Any:

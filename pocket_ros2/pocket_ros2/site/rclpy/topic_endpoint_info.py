@@ -46,6 +46,7 @@ class TopicEndpointInfo:
 
     def __str__(self) -> str:
         gid = ".".join(f"{byte:02x}" for byte in self.endpoint_gid)
+        qos = self.qos_profile
         return (
             f"Node name: {self.node_name}\n"
             f"Node namespace: {self.node_namespace}\n"
@@ -53,5 +54,12 @@ class TopicEndpointInfo:
             f"Topic type hash: {self.topic_type_hash}\n"
             f"Endpoint type: {self.endpoint_type.name}\n"
             f"GID: {gid}\n"
-            f"QoS profile: {self.qos_profile}"
+            "QoS profile:\n"
+            f"  Reliability: {qos.reliability.name}\n"
+            f"  History (Depth): {qos.history.name} ({qos.depth})\n"
+            f"  Durability: {qos.durability.name}\n"
+            f"  Lifespan: {qos.lifespan}\n"
+            f"  Deadline: {qos.deadline}\n"
+            f"  Liveliness: {qos.liveliness.name}\n"
+            f"  Liveliness lease duration: {qos.liveliness_lease_duration}"
         )

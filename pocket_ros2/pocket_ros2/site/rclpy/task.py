@@ -167,7 +167,7 @@ class Task(Future[T]):
                 self._complete(self._handler(*self._args, **self._kwargs))
         except StopIteration as stop:
             self._complete(stop.value)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._handler = None
             self.set_exception(error)
         finally:

@@ -107,6 +107,11 @@ class Message(metaclass=_Meta):
 
     __hash__ = None  # type: ignore[assignment]
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "SLOT_TYPES":
+            raise unsupported(f"{type(self).__name__}.{name}")
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __repr__(self) -> str:
         values = (f"{name}={_shown(getattr(self, name))}" for name in self._fields_and_field_types)
         module = self.__class__.__module__.rpartition(".")[0]

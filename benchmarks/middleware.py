@@ -6,8 +6,9 @@
 
 Image and message latencies: from before the publisher serialises to the start of the consumer's
 callback with the finished message, between two processes; ours and bare Zenoh take turns message
-by message over the same kind of session, so that both meet the same machine load. Bare Zenoh
-moves the same number of bytes and copies them out on the consumer's side, without any message.
+by message over the same kind of session, so that both meet the same machine load. Bare Zenoh does
+the least that moves the same data: a time stamp and the pixels are joined into one payload, which
+the consumer's thread copies out as bytes; there is no message, no queue and no executor.
 """
 
 from __future__ import annotations
@@ -145,7 +146,7 @@ def topic_source(pipe: Connection, kind: str, rate: float, count: int) -> None:
     from rclpy.serialization import serialize_message
 
     message = make_message(kind)
-    raw = bytearray(serialize_message(message))
+    rest = getattr(message, "data", b"") or serialize_message(message)
     with rclpy.init():
         node = rclpy.create_node("source")
         publisher = node.create_publisher(type(message), "bench", 10)
@@ -161,8 +162,7 @@ def topic_source(pipe: Connection, kind: str, rate: float, count: int) -> None:
                 publisher.publish(message)
 
             def bare_once() -> None:
-                struct.pack_into("<q", raw, 0, time.monotonic_ns())
-                bare.put(raw)
+                bare.put(b"".join((struct.pack("<q", time.monotonic_ns()), rest)))
 
             if rate:
                 start = time.monotonic()

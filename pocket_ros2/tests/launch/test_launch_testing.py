@@ -81,7 +81,7 @@ def simple(code="STAY", body="pass", ready="launch_testing.actions.ReadyToTest()
 
 @pytest.fixture
 def launch_test(tmp_path):
-    def run(body, *argv, command=("-m", "pytest", "-q", "-p", "pocket_ros2.testing")):
+    def run(body, *argv, command=("-m", "pytest", "-q")):
         file = tmp_path / "test_it.launch.py"
         file.write_text(HEADER + textwrap.dedent(body))
         return subprocess.run(

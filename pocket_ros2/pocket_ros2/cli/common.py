@@ -158,7 +158,11 @@ def add_type_listing(parser: argparse.ArgumentParser, what: str) -> None:
     parser.add_argument(
         "-c", "--count", action="store_true", help=f"only print the number of {what}"
     )
-    parser.add_argument("-a", "--all", action="store_true", help="include hidden names")
+    parser.add_argument(
+        *("-a", "--all", f"--include-hidden-{what}"),
+        action="store_true",
+        help="include hidden names",
+    )
 
 
 def print_listing(found: list[tuple[str, list[str]]], args: argparse.Namespace) -> None:

@@ -109,23 +109,27 @@ def test_accepted_goal_is_executed_and_its_result_delivered(world):
 
 def test_status_topic_shows_every_state_in_order_and_is_latched(world):
     seen, late = [], []
+    reached = {status: Future() for status in (1, 2, 4)}
 
     def watch(into):
+        def note(message):
+            into.append(message.status_list[-1].status)
+            reached[into[-1]].set_result(None)
+
         return world.client_node.create_subscription(
-            GoalStatusArray,
-            "fibonacci/_action/status",
-            lambda message: into.append(message.status_list[-1].status),
-            qos_profile_action_status_default,
+            GoalStatusArray, "fibonacci/_action/status", note, qos_profile_action_status_default
         )
 
+    async def accepted(goal_handle):
+        await reached[1]
+        goal_handle.execute()
+
+    async def execute(goal_handle):
+        await reached[2]
+        return succeed(goal_handle)
+
     watch(seen)
-    world.serve(
-        execute=lambda handle: (world.until(lambda: seen[-1:] == [2]), succeed(handle))[1],
-        handle_accepted_callback=lambda handle: (
-            world.until(lambda: seen == [1]),
-            handle.execute(),
-        )[1],
-    )
+    world.serve(execute=execute, handle_accepted_callback=accepted)
     world.result(world.send())
     world.until(lambda: seen[-1:] == [4])
     watch(late)
@@ -456,7 +460,7 @@ def test_callbacks_can_be_replaced_and_must_be_callable(world):
     with pytest.raises(TypeError, match="callable"):
         server.register_cancel_callback("yes")
     with pytest.raises(TypeError, match="callable"):
-        ActionServer(world.server_node, Fibonacci, "other", None)
+        ActionServer(world.server_node, Fibonacci, "other", "run")
 
 
 def test_action_type_must_be_an_action(world):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rcl_interfaces.msg import (
@@ -18,7 +17,7 @@ from rcl_interfaces.msg import (
 )
 
 from rclpy._parameter_checks import WRONG_TYPE, refusal
-from rclpy._parameter_files import file_overrides, matches
+from rclpy._parameter_files import overrides_for
 from rclpy.exceptions import (
     InvalidParameterException,
     InvalidParameterTypeException,
@@ -47,13 +46,14 @@ def _as_override(name: str, value: Any) -> Parameter:
         raise TypeError(f"parameter override '{name}': {error}") from error
 
 
+def _callable(callback: Callable[..., Any]) -> Callable[..., Any]:
+    if not callable(callback):
+        raise TypeError(f"Callback must be callable, got {callback!r}")
+    return callback
+
+
 def _argument_overrides(arguments: RosArguments, node_fqn: str) -> dict[str, Parameter]:
-    found: dict[str, Any] = {}
-    for path in arguments.parameter_files:
-        found.update(file_overrides(Path(path), node_fqn))
-    for pattern, name, value in arguments.parameters:
-        if matches(pattern, node_fqn):
-            found[name] = value
+    found = overrides_for(arguments.parameters, node_fqn)
     return {name: _as_override(name, value) for name, value in found.items()}
 
 
@@ -321,6 +321,10 @@ class ParameterMixin:
                     return SetParametersResult(successful=False, reason=reason)
         for callback in self._on_set_parameters_callbacks:
             result = callback(parameter_list)
+            if not isinstance(result, SetParametersResult):
+                reason = f"a callback returned {result!r} instead of a SetParametersResult"
+                warnings.warn(reason, stacklevel=4)
+                return SetParametersResult(successful=False, reason=reason)
             if not result.successful:
                 return result
         event = ParameterEvent(node=self.get_fully_qualified_name())
@@ -348,13 +352,13 @@ class ParameterMixin:
         return SetParametersResult(successful=True)
 
     def add_pre_set_parameters_callback(self, callback: PreSetCallback) -> None:
-        self._pre_set_parameters_callbacks.insert(0, callback)
+        self._pre_set_parameters_callbacks.insert(0, _callable(callback))
 
     def add_on_set_parameters_callback(self, callback: OnSetCallback) -> None:
-        self._on_set_parameters_callbacks.insert(0, callback)
+        self._on_set_parameters_callbacks.insert(0, _callable(callback))
 
     def add_post_set_parameters_callback(self, callback: PostSetCallback) -> None:
-        self._post_set_parameters_callbacks.insert(0, callback)
+        self._post_set_parameters_callbacks.insert(0, _callable(callback))
 
     def remove_pre_set_parameters_callback(self, callback: PreSetCallback) -> None:
         self._pre_set_parameters_callbacks.remove(callback)

@@ -72,6 +72,7 @@ class ServerGoalHandle:
         self._status = _ACCEPTED
         self._terminated_ns: int | None = None
         self._result_future = Future()
+        self._result_follows = False
 
     @property
     def request(self) -> Any:
@@ -111,10 +112,10 @@ class ServerGoalHandle:
             server._publish_status()
 
     def _finish(self, status: int, result: Any) -> None:
-        """Set a final status; without a result, the execute callback's return value is it."""
+        """Set a final status; the result is given here or returned by the execute callback."""
         self._update_status(status)
-        if result is not None:
-            self._set_result(result)
+        if result is not None or not self._result_follows:
+            self._set_result(result or self._action_server._action_type.Result())
 
     def _set_result(self, result: Any) -> None:
         if not self._result_future.done():
@@ -199,7 +200,7 @@ class ActionServer(Bundle):
         node,
         action_type,
         action_name: str,
-        execute_callback,
+        execute_callback=None,
         *,
         callback_group=None,
         goal_callback=default_goal_callback,
@@ -265,14 +266,15 @@ class ActionServer(Bundle):
         self._cancel_callback = _callable(cancel_callback or default_cancel_callback)
 
     def register_execute_callback(self, execute_callback) -> None:
-        """Set the callback that does the work and returns the result."""
-        self._execute_callback = _callable(execute_callback)
+        """Set the callback that does the work; None leaves goals to calls on their handles."""
+        self._execute_callback = None if execute_callback is None else _callable(execute_callback)
 
     def notify_execute(self, goal_handle: ServerGoalHandle, execute_callback) -> None:
         """Hand a goal to the executor; None stands for the registered callback."""
-        self._node.executor.create_task(
-            self._execute_goal, execute_callback or self._execute_callback, goal_handle
-        )
+        execute_callback = execute_callback or self._execute_callback
+        if execute_callback is not None:
+            goal_handle._result_follows = True
+            self._node.executor.create_task(self._execute_goal, execute_callback, goal_handle)
 
     async def _on_goal(self, request: Any, reply) -> None:
         response = self._action_type.Impl.SendGoalService.Response()

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 import rclpy
@@ -371,6 +373,26 @@ def test_timer_without_other_events_keeps_its_period(executor, node):
     until(executor, lambda: len(ticks) == 10)
 
     assert 0.15 < ticks[-1] - ticks[0] < 1.0
+
+
+def test_garbage_collection_spares_a_task_that_waits_for_a_future_of_its_own(executor):
+    async def wait():
+        future = executor.create_future()
+        waiting.append(weakref.ref(future))
+        try:
+            await future
+        finally:
+            waiting.append("ended")
+
+    waiting = []
+    executor.create_task(wait)
+    executor.spin_once(timeout_sec=0)
+    gc.collect()
+
+    assert waiting == [waiting[0]]
+    waiting[0]().set_result(None)
+    executor.spin_once(timeout_sec=1)
+    assert waiting[1] == "ended"
 
 
 def test_global_executor_serves_spin_once_and_is_gone_after_shutdown():

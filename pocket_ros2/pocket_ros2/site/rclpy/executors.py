@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 Work = tuple[Task[Any], "Entity | None", "Node | None"]
 
 
+def _resume(task: weakref.ref[Task[Any]], executor: weakref.ref[Executor]) -> None:
+    waiting, runs_it = task(), executor()
+    if waiting is not None and runs_it is not None:
+        runs_it._enqueue(waiting)
+
+
 class TimeoutException(Exception):
     """Nothing became ready in time."""
 
@@ -62,6 +68,7 @@ class Executor:
             raise NotInitializedException("cannot create an executor")
         self._nodes: dict[Node, None] = {}
         self._tasks: list[Task[Any]] = []
+        self._suspended: set[Task[Any]] = set()
         self._condition = threading.Condition()
         self._wakes = 0
         self._working = 0
@@ -109,7 +116,8 @@ class Executor:
     def add_node(self, node: Node) -> bool:
         if node in self._nodes:
             return False
-        self._nodes = {**self._nodes, node: None}
+        alive = [other for other in self._nodes if not other._destroyed]
+        self._nodes = dict.fromkeys([*alive, node])
         node.executor = self
         self.wake()
         return True
@@ -136,7 +144,14 @@ class Executor:
     def _enqueue(self, task: Task[Any]) -> None:
         with self._condition:
             self._tasks.append(task)
+            self._suspended.discard(task)
         self.wake()
+
+    def _suspend(self, task: Task[Any], future: Future[Any]) -> None:
+        """Let a task wait; it is this executor that keeps it alive, and not the future."""
+        with self._condition:
+            self._suspended.add(task)
+        future._on_done(functools.partial(_resume, weakref.ref(task), weakref.ref(self)))
 
     def can_execute(self, entity: Entity) -> bool:
         group = entity.callback_group
@@ -267,7 +282,7 @@ class Executor:
             if entity.ready():
                 ready.append((entity, node))
             elif entity.kind == Entity.TIMER and entity._clock._is_running():
-                left_ns = entity.time_until_next_call()
+                left_ns = entity._remaining_ns()
                 if left_ns is not None and (next_timer_ns is None or left_ns < next_timer_ns):
                     next_timer_ns = left_ns
         self._next_timer_ns = next_timer_ns

@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
+import time
+from collections.abc import Callable
 from enum import IntFlag
 from typing import Any
 
+import rclpy
+from pocket_ros2 import idl, wire
 from rclpy.context import g_contexts
 
 
@@ -24,8 +29,12 @@ _SIGNALS = {
     SignalHandlerOptions.SIGINT: signal.SIGINT,
     SignalHandlerOptions.SIGTERM: signal.SIGTERM,
 }
+_HERE = tuple(os.path.dirname(module.__file__) + os.sep for module in (rclpy, wire, idl))
+_STDLIB = os.path.dirname(threading.__file__) + os.sep
+_WAIT = threading.Condition.wait.__code__
+_RETRY_S = 0.001
 _previous: dict[int, Any] = {}
-_arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
+_todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 _worker: list[threading.Thread] = []
 
 
@@ -37,7 +46,7 @@ def install_signal_handlers(options: SignalHandlerOptions = SignalHandlerOptions
         if option in options and number not in _previous:
             _previous[number] = signal.signal(number, _on_signal)
     if _previous and not _worker:
-        _worker.append(threading.Thread(target=_shut_down_contexts, daemon=True))
+        _worker.append(threading.Thread(target=_work, daemon=True))
         _worker[0].start()
 
 
@@ -55,18 +64,45 @@ def uninstall_signal_handlers() -> None:
 
 
 def _on_signal(number: int, frame: Any) -> None:
+    if number == signal.SIGINT and _is_inside(frame):
+        _todo.put(_interrupt_again)
+        return
     # The interrupted code may hold any lock, so another thread does all that needs one.
     for context in list(g_contexts):
         context._ok = False
-    _arrived.put(number)
+    _todo.put(_shut_down_contexts)
     previous = _previous.get(number)
     if number == signal.SIGINT and callable(previous):
         previous(number, frame)
 
 
+def _is_inside(frame: Any) -> bool:
+    """Tell whether this library was interrupted in the middle of something.
+
+    A KeyboardInterrupt must not hit it there: a lock could stay locked for ever, and zenoh, or
+    Python in a destructor, would swallow the exception.
+    """
+    while frame is not None and frame.f_code is not _WAIT:
+        file = frame.f_code.co_filename
+        if file.startswith(_HERE):
+            return True
+        if not file.startswith(_STDLIB) or "-packages" in file:
+            return False
+        frame = frame.f_back
+    return False
+
+
+def _interrupt_again() -> None:
+    time.sleep(_RETRY_S)
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+
 def _shut_down_contexts() -> None:
+    for context in list(g_contexts):
+        if not context.ok():
+            context.try_shutdown()
+
+
+def _work() -> None:
     while True:
-        _arrived.get()
-        for context in list(g_contexts):
-            if not context.ok():
-                context.try_shutdown()
+        _todo.get()()

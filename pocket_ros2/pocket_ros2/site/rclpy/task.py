@@ -21,12 +21,13 @@ T = TypeVar("T")
 class Future(Generic[T]):
     """A result to come; its callbacks run in its executor, where it has one."""
 
+    _exception: BaseException | None = None
+    _exception_fetched = False
+
     def __init__(self, *, executor: Executor | None = None) -> None:
         self._done = False
         self._cancelled = False
         self._result: T | None = None
-        self._exception: BaseException | None = None
-        self._exception_fetched = False
         self._callbacks: list[Callable[[Future[T]], Any]] = []
         self._direct: list[Callable[[], Any]] = []
         self._lock = threading.Lock()
@@ -178,7 +179,7 @@ class Task(Future[T]):
         if executor is None:
             return
         if isinstance(waits_for, Future):
-            waits_for._on_done(lambda: executor._enqueue(self))
+            executor._suspend(self, waits_for)
         else:
             executor._enqueue(self)
 

@@ -56,11 +56,6 @@ class TestAfter(unittest.TestCase):
     def test_exit_code(self, proc_info, proc_output, process):
         assertExitCodes(proc_info, process=process)
         assertInStdout(proc_output, "hello", process)
-        with assertSequentialStdout(proc_output, process) as checker:
-            checker.assertInStdout("hel")
-            checker.assertInStdout("lo")
-            with self.assertRaises(AssertionError):
-                checker.assertInStdout("hel")
 """
 
 SIMPLE = """

@@ -6,15 +6,12 @@
 from __future__ import annotations
 
 from launch import actions, conditions, event_handlers, events, logging, substitutions
-from launch.action import Action
+from launch.action import Action, LaunchDescriptionEntity, SomeEntitiesType
 from launch.conditions import Condition
 from launch.event_handlers import EventHandler
 from launch.events import Event
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
-from launch.launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
 from launch.launch_description_sources import LaunchDescriptionSource
 from launch.launch_service import LaunchService
-from launch.some_substitutions_type import SomeSubstitutionsType
-from launch.substitution import Substitution
-from launch.substitutions import SubstitutionFailure
+from launch.substitution import SomeSubstitutionsType, Substitution

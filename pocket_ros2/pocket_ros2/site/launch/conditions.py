@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from launch._normalize import as_text
+from launch.substitution import SomeSubstitutionsType, as_text
 
 if TYPE_CHECKING:
     from launch.launch_context import LaunchContext
-    from launch.some_substitutions_type import SomeSubstitutionsType
 
 _VALUES = {"true": True, "1": True, "false": False, "0": False}
 

@@ -7,16 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from launch._normalize import as_entities
+from launch.action import LaunchDescriptionEntity, SomeEntitiesType, as_entities
 from launch.events import Event, ExecutionComplete, Shutdown
 from launch.events.process import ProcessExited, ProcessIO, ProcessStarted
 from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
 
-__all__ = [
-    *("EventHandler", "OnExecutionComplete", "OnProcessExit", "OnProcessIO"),
-    *("OnProcessStart", "OnShutdown"),
-]
 _Handling = SomeEntitiesType | Callable[..., Any] | None
 
 
@@ -53,38 +48,46 @@ class EventHandler:
         return self.__entities
 
 
-def _matcher(kind: type[Event], target: Any) -> Callable[[Event], bool]:
-    """Match events of a kind whose action is the target, or satisfies it, or any for None."""
-    if target is None:
-        return lambda event: isinstance(event, kind)
-    if isinstance(target, LaunchDescriptionEntity):
-        return lambda event: isinstance(event, kind) and event.action is target
-    if callable(target):
-        return lambda event: isinstance(event, kind) and target(event.action)
-    raise TypeError(f"target_action must be an action or a function, not {target!r}")
+class _OnActionEvent(EventHandler):
+    """Handles events of a kind: of one action, of those that satisfy a function, or of all."""
 
-
-class OnProcessStart(EventHandler):
-    def __init__(self, *, target_action: Any = None, on_start: _Handling, **kwargs: Any) -> None:
-        matcher = _matcher(ProcessStarted, target_action)
-        super().__init__(matcher=matcher, entities=on_start, **kwargs)
-
-
-class OnProcessExit(EventHandler):
     def __init__(
-        self, *, target_action: Any = None, on_exit: _Handling = None, **kwargs: Any
+        self, kind: type[Event], entities: _Handling, target_action: Any = None, **kwargs: Any
     ) -> None:
-        matcher = _matcher(ProcessExited, target_action)
-        super().__init__(matcher=matcher, entities=on_exit, **kwargs)
+        def matches(event: Any) -> bool:
+            if target_action is None or not isinstance(event, kind):
+                return isinstance(event, kind)
+            if isinstance(target_action, LaunchDescriptionEntity):
+                return event.action is target_action
+            return target_action(event.action)
+
+        entity = isinstance(target_action, LaunchDescriptionEntity)
+        if not (target_action is None or entity or callable(target_action)):
+            raise TypeError(f"target_action must be an action or a function: {target_action!r}")
+        super().__init__(matcher=matches, entities=entities, **kwargs)
 
 
-class OnProcessIO(EventHandler):
+class OnProcessStart(_OnActionEvent):
+    def __init__(self, *, on_start: _Handling, **kwargs: Any) -> None:
+        super().__init__(ProcessStarted, on_start, **kwargs)
+
+
+class OnProcessExit(_OnActionEvent):
+    def __init__(self, *, on_exit: _Handling = None, **kwargs: Any) -> None:
+        super().__init__(ProcessExited, on_exit, **kwargs)
+
+
+class OnExecutionComplete(_OnActionEvent):
+    def __init__(self, *, on_completion: _Handling, **kwargs: Any) -> None:
+        super().__init__(ExecutionComplete, on_completion, **kwargs)
+
+
+class OnProcessIO(_OnActionEvent):
     """Calls functions with each piece of output, as a ProcessIO event."""
 
     def __init__(
         self,
         *,
-        target_action: Any = None,
         on_stdin: Callable[[ProcessIO], Any] | None = None,
         on_stdout: Callable[[ProcessIO], Any] | None = None,
         on_stderr: Callable[[ProcessIO], Any] | None = None,
@@ -94,17 +97,11 @@ class OnProcessIO(EventHandler):
             function = on_stdout if event.from_stdout else on_stderr
             return function(event) if function is not None else None
 
-        super().__init__(matcher=_matcher(ProcessIO, target_action), entities=handle, **kwargs)
+        super().__init__(ProcessIO, handle, **kwargs)
 
 
 class OnShutdown(EventHandler):
     def __init__(self, *, on_shutdown: _Handling, **kwargs: Any) -> None:
-        super().__init__(matcher=_matcher(Shutdown, None), entities=on_shutdown, **kwargs)
-
-
-class OnExecutionComplete(EventHandler):
-    def __init__(
-        self, *, target_action: Any = None, on_completion: _Handling, **kwargs: Any
-    ) -> None:
-        matcher = _matcher(ExecutionComplete, target_action)
-        super().__init__(matcher=matcher, entities=on_completion, **kwargs)
+        super().__init__(
+            matcher=lambda event: isinstance(event, Shutdown), entities=on_shutdown, **kwargs
+        )

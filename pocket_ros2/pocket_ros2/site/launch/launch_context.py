@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,23 +23,17 @@ class LaunchContext:
         self.argv = list(argv or [])
         self.noninteractive = noninteractive
         self.launch_configurations: dict[str, Any] = {}
+        self.environment = os.environ
         self.asyncio_loop: asyncio.AbstractEventLoop | None = None
         self.is_shutdown = False
         self._event_queue: asyncio.Queue[Event] = asyncio.Queue()
         self._event_handlers: list[EventHandler] = []
         self._completion_futures: list[asyncio.Future] = []
-        self._processes: set[asyncio.SubprocessTransport] = set()
+        self._processes: set[asyncio.subprocess.Process] = set()
         self._globals: dict[str, Any] = {}
         self._locals: dict[str, Any] = {}
-        self._locals_stack: list[dict[str, Any]] = []
-        self._configurations_stack: list[dict[str, Any]] = []
-        self._environment_stack: list[dict[str, str]] = []
+        self._saved: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
         self._environment_at_start = dict(os.environ)
-
-    @property
-    def environment(self) -> Any:
-        """The environment of this process; what child processes start from."""
-        return os.environ
 
     @property
     def locals(self) -> SimpleNamespace:
@@ -53,31 +48,20 @@ class LaunchContext:
     def extend_locals(self, extensions: dict[str, Any]) -> None:
         self._locals.update(extensions)
 
-    def _push_locals(self) -> None:
-        self._locals_stack.append(dict(self._locals))
+    def _push(self, what: str) -> None:
+        """Remember the mapping of that name as it is now."""
+        self._saved[what].append(dict(getattr(self, what)))
 
-    def _pop_locals(self) -> None:
-        self._locals = _pop(self._locals_stack, "locals")
+    def _pop(self, what: str) -> None:
+        if not self._saved[what]:
+            raise RuntimeError(f"cannot pop the {what}: nothing was pushed")
+        self._restore(what, self._saved[what].pop())
 
-    def _push_launch_configurations(self) -> None:
-        self._configurations_stack.append(dict(self.launch_configurations))
-
-    def _pop_launch_configurations(self) -> None:
-        self.launch_configurations = _pop(self._configurations_stack, "launch configurations")
-
-    def _push_environment(self) -> None:
-        self._environment_stack.append(dict(os.environ))
-
-    def _pop_environment(self) -> None:
-        self._set_environment(_pop(self._environment_stack, "environment"))
-
-    def _reset_environment(self) -> None:
-        self._set_environment(self._environment_at_start)
-
-    def _set_environment(self, values: dict[str, str]) -> None:
-        for name in set(os.environ) - set(values):
-            del os.environ[name]
-        os.environ.update(values)
+    def _restore(self, what: str, values: Mapping[str, Any]) -> None:
+        mapping = getattr(self, what)
+        for name in set(mapping) - set(values):
+            del mapping[name]
+        mapping.update(values)
 
     def perform_substitution(self, sub: Substitution) -> str:
         return sub.perform(self)
@@ -102,10 +86,4 @@ class LaunchContext:
         self._event_queue.put_nowait(event)
 
     async def emit_event(self, event: Event) -> None:
-        await self._event_queue.put(event)
-
-
-def _pop(stack: list[dict[str, Any]], what: str) -> dict[str, Any]:
-    if not stack:
-        raise RuntimeError(f"cannot pop the {what}: nothing was pushed")
-    return stack.pop()
+        self.emit_event_sync(event)

@@ -1,18 +1,20 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A list of entities, and the arguments they declare."""
+"""Lists of entities, and the arguments they declare."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import launch.logging
+from launch.action import LaunchDescriptionEntity
 from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity
 
 if TYPE_CHECKING:
-    from launch.action import Action
-    from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+    from launch.actions import Action, DeclareLaunchArgument, IncludeLaunchDescription
+
+    _Declared = tuple[DeclareLaunchArgument, list[IncludeLaunchDescription]]
 
 
 class LaunchDescription(LaunchDescriptionEntity):
@@ -22,30 +24,25 @@ class LaunchDescription(LaunchDescriptionEntity):
         *,
         deprecated_reason: str | None = None,
     ) -> None:
+        self.entities = list(initial_entities or [])
         self.deprecated_reason = deprecated_reason
-        self.__entities = list(initial_entities or [])
-
-    @property
-    def entities(self) -> list[LaunchDescriptionEntity]:
-        return self.__entities
 
     @property
     def deprecated(self) -> bool:
         return self.deprecated_reason is not None
 
     def visit(self, context: LaunchContext) -> list[LaunchDescriptionEntity] | None:
-        if self.deprecated_reason is not None:
-            from launch.logging import get_logger
-
-            reason = f": {self.deprecated_reason}" if self.deprecated_reason else ""
-            get_logger("launch").warning(f"this launch description is deprecated{reason}")
-        return self.__entities
+        if self.deprecated:
+            launch.logging.get_logger("launch").warning(
+                f"this launch description is deprecated: {self.deprecated_reason}"
+            )
+        return self.entities
 
     def describe_sub_entities(self) -> list[LaunchDescriptionEntity]:
-        return self.__entities
+        return self.entities
 
     def add_entity(self, entity: LaunchDescriptionEntity) -> None:
-        self.__entities.append(entity)
+        self.entities.append(entity)
 
     def add_action(self, action: Action) -> None:
         self.add_entity(action)
@@ -54,21 +51,18 @@ class LaunchDescription(LaunchDescriptionEntity):
         self, conditional_inclusion: bool = False
     ) -> list[DeclareLaunchArgument]:
         """Return the declared arguments, those of included descriptions too, each name once."""
-        found = self.get_launch_arguments_with_include_launch_description_actions(
-            conditional_inclusion
-        )
-        return [argument for argument, _ in found]
+        return [argument for argument, _ in self._declared(conditional_inclusion)]
 
     def get_launch_arguments_with_include_launch_description_actions(
         self, conditional_inclusion: bool = False
-    ) -> list[tuple[DeclareLaunchArgument, list[IncludeLaunchDescription]]]:
+    ) -> list[_Declared]:
         from launch.actions import (
             DeclareLaunchArgument,
             IncludeLaunchDescription,
             ResetLaunchConfigurations,
         )
 
-        found: dict[str, tuple[DeclareLaunchArgument, list[IncludeLaunchDescription]]] = {}
+        found: dict[str, _Declared] = {}
 
         def walk(
             entities: Iterable[LaunchDescriptionEntity],
@@ -76,14 +70,11 @@ class LaunchDescription(LaunchDescriptionEntity):
             includes: list[IncludeLaunchDescription],
         ) -> None:
             for entity in entities:
-                if isinstance(entity, DeclareLaunchArgument):
-                    if entity.name not in found:
-                        entity._conditionally_included = (
-                            conditional or entity.condition is not None
-                        )
-                        found[entity.name] = (entity, includes)
-                elif isinstance(entity, ResetLaunchConfigurations):
+                if isinstance(entity, ResetLaunchConfigurations):
                     return
+                if isinstance(entity, DeclareLaunchArgument) and entity.name not in found:
+                    entity._conditionally_included = conditional or entity.condition is not None
+                    found[entity.name] = (entity, includes)
                 inner = includes
                 if isinstance(entity, IncludeLaunchDescription):
                     inner = [*includes, entity]
@@ -93,3 +84,5 @@ class LaunchDescription(LaunchDescriptionEntity):
 
         walk(self.entities, conditional_inclusion, [])
         return list(found.values())
+
+    _declared = get_launch_arguments_with_include_launch_description_actions

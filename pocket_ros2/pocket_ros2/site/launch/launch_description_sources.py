@@ -12,10 +12,9 @@ from typing import Any
 
 from pocket_ros2.subset import unsupported
 
-from launch._normalize import as_text, described
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
-from launch.some_substitutions_type import SomeSubstitutionsType
+from launch.substitution import SomeSubstitutionsType, as_text, described
 
 
 class InvalidPythonLaunchFileError(Exception):
@@ -46,6 +45,8 @@ def get_launch_description_from_python_launch_file(
 
 
 class LaunchDescriptionSource:
+    """A description that is given, or that a subclass loads from its location, once."""
+
     def __init__(
         self,
         launch_description: LaunchDescription | None = None,
@@ -53,14 +54,10 @@ class LaunchDescriptionSource:
         method: str = "unspecified mechanism from a script",
     ) -> None:
         self.method = method
-        self.__given = launch_description
+        self.location = described(location)
         self.__location = location
-        self.__path: str | None = None
+        self.__given = launch_description
         self.__loaded: dict[str, LaunchDescription] = {}
-
-    @property
-    def location(self) -> str:
-        return described(self.__location) if self.__path is None else self.__path
 
     def try_get_launch_description_without_context(self) -> LaunchDescription | None:
         """Return the description if it can be loaded before the launch runs."""
@@ -71,7 +68,7 @@ class LaunchDescriptionSource:
             return None
 
     def get_launch_description(self, context: LaunchContext) -> LaunchDescription:
-        path = self.__path = as_text(context, self.__location)
+        path = self.location = as_text(context, self.__location)
         if self.__given is not None:
             return self.__given
         if path not in self.__loaded:

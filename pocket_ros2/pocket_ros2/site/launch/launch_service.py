@@ -14,22 +14,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import launch.logging
-from launch._normalize import as_entities
+from launch.action import LaunchDescriptionEntity, as_entities
 from launch.event_handlers import EventHandler
 from launch.events import Event, IncludeLaunchDescription, Shutdown, TimerEvent
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
-from launch.launch_description_entity import LaunchDescriptionEntity
 
 
 class LaunchService:
     """Visits entities and handles their events, one after the other.
 
-    Args:
-        argv: Arguments that entities find in the context.
-        noninteractive: Whether no terminal hands Ctrl-C to the child processes, so that the
-            service has to.
-        debug: Whether to log each event.
+    Unless it is noninteractive, a terminal is to hand Ctrl-C to the child processes.
     """
 
     def __init__(
@@ -42,36 +37,28 @@ class LaunchService:
         if debug:
             launch.logging.launch_config.level = logging.DEBUG
         self.__logger = launch.logging.get_logger("launch")
-        self.__context = LaunchContext(argv=argv, noninteractive=noninteractive)
+        self.context = LaunchContext(argv=argv, noninteractive=noninteractive)
         for kind, handle in (
             (IncludeLaunchDescription, lambda event, _: [event.launch_description]),
             (TimerEvent, lambda event, context: event.timer_action.handle(context)),
             (Shutdown, self.__on_shutdown),
         ):
-            self.__context.register_event_handler(
+            self.context.register_event_handler(
                 EventHandler(matcher=lambda e, kind=kind: isinstance(e, kind), entities=handle)
             )
         self.__futures: list[asyncio.Future] = []
         self.__lock = threading.RLock()
-        self.__loop: asyncio.AbstractEventLoop | None = None
+        self.event_loop: asyncio.AbstractEventLoop | None = None
         self.__shutting_down = self.__shutdown_handled = False
         self.__return_code = 0
-
-    @property
-    def context(self) -> LaunchContext:
-        return self.__context
-
-    @property
-    def event_loop(self) -> asyncio.AbstractEventLoop | None:
-        return self.__loop
 
     def emit_event(self, event: Event) -> Any:
         """Queue an event from any thread, even before the service runs."""
         with self.__lock:
-            if self.__loop is not None:
-                self.__loop.call_soon_threadsafe(self.__context.emit_event_sync, event)
+            if self.event_loop is not None:
+                self.event_loop.call_soon_threadsafe(self.context.emit_event_sync, event)
             else:
-                self.__context.emit_event_sync(event)
+                self.context.emit_event_sync(event)
         return self.__awaitable()
 
     def include_launch_description(self, launch_description: LaunchDescription) -> None:
@@ -80,7 +67,7 @@ class LaunchService:
     def shutdown(self, force_sync: bool = False) -> Any:
         """Stop what runs and let run() return; does nothing when the service does not run."""
         with self.__lock:
-            if self.__loop is not None:
+            if self.event_loop is not None:
                 self.__shutdown("LaunchService.shutdown() called")
         return None if force_sync else self.__awaitable()
 
@@ -99,24 +86,24 @@ class LaunchService:
 
     async def run_async(self, *, shutdown_when_idle: bool = True) -> int:
         with self.__lock:
-            if self.__loop is not None:
+            if self.event_loop is not None:
                 raise RuntimeError("this LaunchService is already running")
-            self.__loop = self.__context.asyncio_loop = asyncio.get_running_loop()
+            self.event_loop = self.context.asyncio_loop = asyncio.get_running_loop()
             self.__shutting_down = self.__shutdown_handled = False
-            self.__context.is_shutdown = False
+            self.context.is_shutdown = False
             self.__return_code = 0
         with self.__signals():
             try:
                 await self.__run(shutdown_when_idle)
             finally:
                 with self.__lock:
-                    self.__loop = None
-                for process in tuple(self.__context._processes):
+                    self.event_loop = None
+                for process in tuple(self.context._processes):
                     process.kill()
         return self.__return_code
 
     async def __run(self, shutdown_when_idle: bool) -> None:
-        context = self.__context
+        context = self.context
         getter: asyncio.Task | None = None
         try:
             while True:
@@ -141,7 +128,7 @@ class LaunchService:
     def __process(self, event: Event) -> None:
         """Let every handler see the event, also when another one raises."""
         self.__logger.debug(f"processing event: {event}")
-        for handler in tuple(self.__context._event_handlers):
+        for handler in tuple(self.context._event_handlers):
             try:
                 if handler.matches(event):
                     self.__handle(handler, event)
@@ -153,15 +140,15 @@ class LaunchService:
                 self.__shutdown(text)
 
     def __handle(self, handler: EventHandler, event: Event) -> None:
-        self.__context._push_locals()
+        self.context._push("_locals")
         try:
-            for entity in as_entities(handler.handle(event, self.__context)):
+            for entity in as_entities(handler.handle(event, self.context)):
                 self.__visit(entity)
         finally:
-            self.__context._pop_locals()
+            self.context._pop("_locals")
 
     def __visit(self, entity: LaunchDescriptionEntity) -> None:
-        children = entity.visit(self.__context)
+        children = entity.visit(self.context)
         future = entity.get_asyncio_future()
         if future is not None:
             self.__futures.append(future)
@@ -174,7 +161,7 @@ class LaunchService:
     def __shutdown(self, reason: str, due_to_sigint: bool = False) -> None:
         if not self.__shutting_down:
             self.emit_event(Shutdown(reason=reason, due_to_sigint=due_to_sigint))
-            self.__shutting_down = self.__context.is_shutdown = True
+            self.__shutting_down = self.context.is_shutdown = True
 
     def __awaitable(self) -> Any:
         try:

@@ -12,12 +12,13 @@ import socket
 from pathlib import Path
 from typing import Any
 
+_SINKS = {"screen", "log", "own_log"}
 _OUTPUTS = {
     "screen": {"both": {"screen"}},
     "log": {"both": {"log"}, "stderr": {"screen"}},
     "both": {"both": {"log", "screen"}},
     "own_log": {"both": {"own_log"}},
-    "full": {"both": {"screen", "log", "own_log"}},
+    "full": {"both": _SINKS},
 }
 
 
@@ -84,33 +85,31 @@ def get_logger(name: str | None = None) -> logging.Logger:
 
 def get_output_loggers(
     process_name: str, output_config: str | dict[str, Any]
-) -> tuple[logging.Logger, logging.Logger]:
+) -> tuple[logging.Logger, ...]:
     """Return the loggers of the lines that a process writes to stdout and to stderr.
 
-    Args:
-        process_name: Unique name of the process.
-        output_config: screen, log (stderr on the screen too), both, own_log, full, or a dict of
-            sets of screen, log and own_log with the keys stdout, stderr and both.
+    The output is screen, log (with stderr on the screen too), both, own_log, full, or a dict of
+    sets of screen, log and own_log with the keys stdout, stderr and both.
     """
     wanted = _OUTPUTS.get(output_config) if isinstance(output_config, str) else output_config
-    possible = {"screen", "log", "own_log"}
     if wanted is None or any(
-        key not in ("stdout", "stderr", "both") or not set(values) <= possible
-        for key, values in wanted.items()
+        key not in ("stdout", "stderr", "both") or not set(sinks) <= _SINKS
+        for key, sinks in wanted.items()
     ):
         raise ValueError(
             f"output {output_config!r} is not one of {', '.join(_OUTPUTS)} or a dictionary of "
             "sets of screen, log, own_log with the keys stdout, stderr, both"
         )
-    loggers = []
-    for source in ("stdout", "stderr"):
+
+    def output_logger(source: str) -> logging.Logger:
         sinks = {*wanted.get("both", ()), *wanted.get(source, ())}
         files = ["launch.log"] if "log" in sinks else []
         if "own_log" in sinks:
             files += [f"{process_name}-{source}.log", f"{process_name}.log"]
         outputs = _Outputs("{message}", "screen" in sinks, files)
-        loggers.append(_logger(f"{process_name}-{source}", logging.DEBUG, outputs))
-    return loggers[0], loggers[1]
+        return _logger(f"{process_name}-{source}", logging.DEBUG, outputs)
+
+    return output_logger("stdout"), output_logger("stderr")
 
 
 launch_config = _LaunchConfig()

@@ -18,25 +18,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import launch.logging
-from launch._normalize import as_bool, as_substitutions, as_text
 from launch.launch_context import LaunchContext
-from launch.some_substitutions_type import SomeSubstitutionsType
-from launch.substitution import Substitution
+from launch.substitution import (
+    SomeSubstitutionsType,
+    Substitution,
+    as_bool,
+    as_substitutions,
+    as_text,
+)
+from launch.substitution import (
+    SubstitutionFailure as SubstitutionFailure,
+)
+from launch.substitution import (
+    TextSubstitution as TextSubstitution,
+)
 
 
-class SubstitutionFailure(Exception):
-    """A text cannot be computed."""
-
-
-@dataclass(kw_only=True, eq=False)
-class TextSubstitution(Substitution):
-    text: str
-
-    def describe(self) -> str:
-        return f"'{self.text}'"
-
-    def perform(self, context: LaunchContext) -> str:
-        return self.text
+def _looked_up(context: LaunchContext, what: str, known: Any, name: Any, default: Any) -> str:
+    name = as_text(context, name)
+    if name in known:
+        return known[name]
+    if default is None:
+        raise SubstitutionFailure(f"{what} '{name}' does not exist")
+    return as_text(context, default)
 
 
 @dataclass(eq=False)
@@ -45,12 +49,9 @@ class LaunchConfiguration(Substitution):
     default: Any = field(default=None, kw_only=True)
 
     def perform(self, context: LaunchContext) -> str:
-        name = as_text(context, self.variable_name)
-        if name in context.launch_configurations:
-            return context.launch_configurations[name]
-        if self.default is None:
-            raise SubstitutionFailure(f"launch configuration '{name}' does not exist")
-        return as_text(context, self.default)
+        known = context.launch_configurations
+        name, default = self.variable_name, self.default
+        return _looked_up(context, "launch configuration", known, name, default)
 
 
 @dataclass(eq=False)
@@ -59,12 +60,8 @@ class EnvironmentVariable(Substitution):
     default_value: Any = field(default=None, kw_only=True)
 
     def perform(self, context: LaunchContext) -> str:
-        name = as_text(context, self.name)
-        if name in context.environment:
-            return context.environment[name]
-        if self.default_value is None:
-            raise SubstitutionFailure(f"environment variable '{name}' does not exist")
-        return as_text(context, self.default_value)
+        known = context.environment
+        return _looked_up(context, "environment variable", known, self.name, self.default_value)
 
 
 @dataclass(eq=False)

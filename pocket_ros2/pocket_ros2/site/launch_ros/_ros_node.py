@@ -25,15 +25,13 @@ def get_ros_node(context: LaunchContext) -> Any:
 
     ros = rclpy.Context()
     rclpy.init(args=[], context=ros, signal_handler_options=SignalHandlerOptions.NO)
-    shared = context.launch_configurations.get("global_params", ())
     overrides = [
         Parameter("use_sim_time", value=parameters["use_sim_time"])
-        for parameters in shared
+        for parameters in context.launch_configurations.get("global_params", ())
         if isinstance(parameters, dict) and "use_sim_time" in parameters
     ]
-    node = rclpy.create_node(
-        f"launch_ros_{os.getpid()}", context=ros, parameter_overrides=overrides
-    )
+    name = f"launch_ros_{os.getpid()}"
+    node = rclpy.create_node(name, context=ros, parameter_overrides=overrides)
     executor = SingleThreadedExecutor(context=ros)
     executor.add_node(node)
 

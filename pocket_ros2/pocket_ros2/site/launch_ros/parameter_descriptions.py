@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 from launch import LaunchContext, SomeSubstitutionsType, Substitution
 from launch import substitutions as subs
-from launch._normalize import as_bool, as_text
+from launch.substitution import as_bool, as_text
 from pocket_ros2.subset import unsupported
 
 from launch_ros import _scratch

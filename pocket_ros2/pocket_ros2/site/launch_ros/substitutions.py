@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from launch import LaunchContext, SomeSubstitutionsType, Substitution, SubstitutionFailure
-from launch._normalize import as_text
+from launch import LaunchContext, SomeSubstitutionsType, Substitution
+from launch.substitution import SubstitutionFailure, as_text
 
 from launch_ros import _scratch
 from pocket_ros2 import workspace

@@ -16,12 +16,12 @@ __all__ = ["ActiveIoHandler", "ActiveProcInfoHandler", "actions", "asserts", "ma
 
 def post_shutdown_test() -> Callable[[type], type]:
     """Mark a TestCase that runs after all processes have ended."""
+    return markers._marking("__post_shutdown_test__", True)
 
-    def mark(test_case: type) -> type:
-        test_case.__post_shutdown_test__ = True
-        return test_case
 
-    return mark
+def ready_to_test_action_timeout(timeout: float) -> Callable[..., Any]:
+    """Set how many seconds the launch may take until the tests begin (15 by default)."""
+    return markers._marking("__ready_to_test_action_timeout__", timeout)
 
 
 def parametrize(argnames: str | Iterable[str], argvalues: Iterable[Any]) -> Callable[..., Any]:
@@ -34,16 +34,6 @@ def parametrize(argnames: str | Iterable[str], argvalues: Iterable[Any]) -> Call
     def mark(function: Callable[..., Any]) -> Callable[..., Any]:
         known = getattr(function, "__parametrized__", [{}])
         function.__parametrized__ = [{**a, **b} for a, b in itertools.product(known, sets)]
-        return function
-
-    return mark
-
-
-def ready_to_test_action_timeout(timeout: float) -> Callable[..., Any]:
-    """Set how many seconds the launch may take until the tests begin (15 by default)."""
-
-    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
-        function.__ready_to_test_action_timeout__ = timeout
         return function
 
     return mark

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 from typing import Any
 
 from launch import Action, LaunchContext
@@ -15,11 +15,7 @@ class ReadyToTest(Action):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._callbacks: list[Callable[[], None]] = []
-
-    def _add_callback(self, callback: Callable[[], None]) -> None:
-        self._callbacks.append(callback)
+        self._visited = threading.Event()
 
     def execute(self, context: LaunchContext) -> None:
-        for callback in self._callbacks:
-            callback()
+        self._visited.set()

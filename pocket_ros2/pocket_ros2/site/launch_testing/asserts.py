@@ -4,10 +4,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from launch_testing.util import NO_CMD_ARGS as NO_CMD_ARGS
@@ -27,16 +26,10 @@ def assertExitCodes(
     allowable_exit_codes: Iterable[int] = (EXIT_OK,),
     process: Any = None,
     cmd_args: Any = None,
-    *,
-    strict_proc_matching: bool = True,
+    **matching: Any,
 ) -> None:
     """Assert that processes ended with one of the codes."""
-    for action in resolveProcesses(
-        proc_info,
-        process=process,
-        cmd_args=cmd_args,
-        strict_proc_matching=strict_proc_matching,
-    ):
+    for action in resolveProcesses(proc_info, process=process, cmd_args=cmd_args, **matching):
         code = proc_info[action].returncode
         assert code in tuple(allowable_exit_codes), (
             f"Proc {action.final_name} exited with code {code}"
@@ -64,12 +57,6 @@ def matches(expected: Any, text: str) -> bool:
     return True
 
 
-def _text(proc_output: Any, action: Any, stream: str, strip_ansi: bool = True) -> str:
-    pieces = [io.text for io in proc_output[action] if getattr(io, f"from_{stream}")]
-    text = b"".join(pieces).decode(errors="replace").replace("\r\n", "\n")
-    return _ANSI.sub("", text) if strip_ansi else text
-
-
 def _assert_in(
     stream: str,
     proc_output: Any,
@@ -78,18 +65,15 @@ def _assert_in(
     cmd_args: Any = None,
     *,
     output_filter: Callable[[str], str] | None = None,
-    strict_proc_matching: bool = True,
     strip_ansi_escape_sequences: bool = True,
+    **matching: Any,
 ) -> None:
     """Assert that a process wrote a text, a pattern, or several in that order."""
-    found = resolveProcesses(
-        proc_output,
-        process=process,
-        cmd_args=cmd_args,
-        strict_proc_matching=strict_proc_matching,
-    )
+    found = resolveProcesses(proc_output, process=process, cmd_args=cmd_args, **matching)
     for action in found:
-        text = _text(proc_output, action, stream, strip_ansi_escape_sequences)
+        pieces = [io.text for io in proc_output[action] if getattr(io, f"from_{stream}")]
+        text = b"".join(pieces).decode(errors="replace").replace("\r\n", "\n")
+        text = _ANSI.sub("", text) if strip_ansi_escape_sequences else text
         if matches(expected_output, output_filter(text) if output_filter else text):
             return
     names = ", ".join(sorted(action.final_name for action in found))
@@ -104,28 +88,3 @@ def assertInStdout(*args: Any, **kwargs: Any) -> None:
 
 def assertInStderr(*args: Any, **kwargs: Any) -> None:
     _assert_in("stderr", *args, **kwargs)
-
-
-class _Sequence:
-    """Remembers how far the output has been read."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def assertInStdout(self, expected: Any) -> None:
-        if hasattr(expected, "search"):
-            found = expected.search(self._text)
-            end = found.end() if found else -1
-        else:
-            end = self._text.find(expected) + len(expected) if expected in self._text else -1
-        assert end >= 0, f"'{expected}' not found in the rest of the output"
-        self._text = self._text[end:]
-
-
-@contextlib.contextmanager
-def assertSequentialStdout(
-    proc_output: Any, process: Any, cmd_args: Any = None
-) -> Iterator[_Sequence]:
-    """Yield a checker whose assertions must hold in their order."""
-    (action,) = resolveProcesses(proc_output, process=process, cmd_args=cmd_args)
-    yield _Sequence(_text(proc_output, action, "stdout"))

@@ -95,19 +95,19 @@ class ActiveProcInfoHandler(_Recorder):
     def __getitem__(self, key: Any) -> Any:
         return self._of(key)[-1]
 
-    def assertWaitForStartup(
-        self, process: Any, cmd_args: Any = None, *, timeout: float = 10
+    def assertWaitForStartup(self, process: Any, *args: Any, **kwargs: Any) -> None:
+        self._assert_wait("start", lambda found: True, process, *args, **kwargs)
+
+    def assertWaitForShutdown(self, process: Any, *args: Any, **kwargs: Any) -> None:
+        def ended(found: Any) -> bool:
+            return isinstance(self[found], ProcessExited)
+
+        self._assert_wait("finish", ended, process, *args, **kwargs)
+
+    def _assert_wait(
+        self, what: str, holds: Any, process: Any, cmd_args: Any = None, *, timeout: float = 10
     ) -> None:
-        def holds() -> Any:
-            return resolveProcesses(self, process=process, cmd_args=cmd_args)
+        def holds_yet() -> bool:
+            return holds(resolveProcesses(self, process=process, cmd_args=cmd_args)[0])
 
-        assert self._wait(holds, timeout), f"Timed out waiting for process '{process}' to start"
-
-    def assertWaitForShutdown(
-        self, process: Any, cmd_args: Any = None, *, timeout: float = 10
-    ) -> None:
-        def holds() -> bool:
-            found = resolveProcesses(self, process=process, cmd_args=cmd_args)
-            return isinstance(self[found[0]], ProcessExited)
-
-        assert self._wait(holds, timeout), f"Timed out waiting for process '{process}' to finish"
+        assert self._wait(holds_yet, timeout), f"Timed out waiting for '{process}' to {what}"

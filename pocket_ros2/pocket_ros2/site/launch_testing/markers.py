@@ -8,7 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 
+def _marking(name: str, value: Any) -> Callable[..., Any]:
+    def mark(marked: Any) -> Any:
+        setattr(marked, name, value)
+        return marked
+
+    return mark
+
+
 def keep_alive(function: Callable[..., Any]) -> Callable[..., Any]:
     """Let the tests go on although all processes have ended."""
-    function.__markers__ = {**getattr(function, "__markers__", {}), "keep_alive": True}
-    return function
+    return _marking("__keep_alive__", True)(function)

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from launch import LaunchDescription, LaunchService
-from launch.actions import IncludeLaunchDescription, RegisterEventHandler
+from launch.actions import IncludeLaunchDescription
 from launch.event_handlers import OnProcessExit, OnProcessIO, OnProcessStart
 from launch.launch_description_sources import LaunchDescriptionSource
 
@@ -33,7 +33,7 @@ class TestRun:
         self._function = module.generate_test_description
         self._parameters = parameters
         self.timeout_s = getattr(self._function, "__ready_to_test_action_timeout__", 15.0)
-        self.keep_alive = getattr(self._function, "__markers__", {}).get("keep_alive", False)
+        self.keep_alive = getattr(self._function, "__keep_alive__", False)
         values = ", ".join(map(str, parameters.values()))
         self.name = f"{module.__name__}[{values}]" if parameters else module.__name__
 
@@ -92,43 +92,36 @@ class LaunchTestRunner:
         description, ready, values = run.describe()
         service = LaunchService(debug=self._debug, noninteractive=True)
         info, output = ActiveProcInfoHandler(), ActiveIoHandler()
-        started, finished = threading.Event(), threading.Event()
-        ready._add_callback(started.set)
+        arguments = dict(self._arguments)
         values.update(
-            proc_info=info,
-            proc_output=output,
-            test_args=dict(self._arguments),
-            launch_service=service,
+            proc_info=info, proc_output=output, test_args=arguments, launch_service=service
         )
+        finished = False
 
         def test() -> None:
+            nonlocal finished
             try:
-                if started.wait(run.timeout_s):
+                if ready._visited.wait(run.timeout_s):
                     run.suite(False, values).run(result)
-                    finished.set()
+                    finished = True
             finally:
                 service.shutdown()
 
-        service.include_launch_description(
-            LaunchDescription(
-                [
-                    RegisterEventHandler(OnProcessStart(on_start=lambda e, _: info.append(e))),
-                    RegisterEventHandler(OnProcessExit(on_exit=lambda e, _: info.append(e))),
-                    RegisterEventHandler(
-                        OnProcessIO(on_stdout=output.append, on_stderr=output.append)
-                    ),
-                    IncludeLaunchDescription(
-                        LaunchDescriptionSource(description), launch_arguments=self._arguments
-                    ),
-                ]
-            )
-        )
+        for handler in (
+            OnProcessStart(on_start=lambda event, _: info.append(event)),
+            OnProcessExit(on_exit=lambda event, _: info.append(event)),
+            OnProcessIO(on_stdout=output.append, on_stderr=output.append),
+        ):
+            service.context.register_event_handler(handler)
+        source = LaunchDescriptionSource(description)
+        include = IncludeLaunchDescription(source, launch_arguments=arguments)
+        service.include_launch_description(LaunchDescription([include]))
         thread = threading.Thread(target=test, name="launch_test", daemon=True)
         thread.start()
         code = service.run(shutdown_when_idle=not run.keep_alive)
-        if not finished.is_set():
+        if not finished:
             text = "the launch failed" if code else "processes under test stopped"
-            if not started.is_set():
+            if not ready._visited.is_set():
                 text = f"not ready to test after {run.timeout_s:g} s" if not code else text
             _fail(result, run, f"{text} before tests completed:\n{_report(info, output)}")
             return result
@@ -158,14 +151,13 @@ def _bound(case: type[unittest.TestCase], values: dict[str, Any]) -> type[unitte
             plain = getattr(function, "__func__", function)
             asked = set(inspect.signature(plain).parameters) & set(values)
             if callable(plain) and asked:
-                given = {argument: values[argument] for argument in asked}
-                wrapped = functools.wraps(plain)(_calling(plain, given))
+                wrapped = _calling(plain, {argument: values[argument] for argument in asked})
                 members[name] = classmethod(wrapped) if plain is not function else wrapped
     return type(case.__name__, (case,), {**members, "__module__": case.__module__})
 
 
 def _calling(function: Any, given: dict[str, Any]) -> Any:
-    return lambda owner: function(owner, **given)
+    return functools.wraps(function)(lambda owner: function(owner, **given))
 
 
 def _fail(result: unittest.TestResult, run: TestRun, text: str) -> None:

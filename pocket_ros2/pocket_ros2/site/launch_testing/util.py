@@ -27,13 +27,10 @@ class KeepAliveProc(ExecuteProcess):
 def resolveProcesses(
     info_obj: Any, *, process: Any = None, cmd_args: Any = None, strict_proc_matching: bool = True
 ) -> list[ExecuteProcess]:
-    """Return the processes that fit.
+    """Return the processes of proc_info or proc_output that fit.
 
-    Args:
-        info_obj: proc_info or proc_output.
-        process: An action, a part of a name, or None for all.
-        cmd_args: Arguments that must be on the command line, or NO_CMD_ARGS.
-        strict_proc_matching: Whether several matches of a name are an error.
+    They are all, one action, or those with a part of their name and arguments that must be on
+    the command line; strict matching takes several of these for an error.
     """
     known = list(info_obj.processes())
     if process is None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from launch.events import Event
 
 if TYPE_CHECKING:
-    from launch.actions.execute_process import ExecuteProcess
+    from launch.actions import ExecuteProcess
 
 
 @dataclass(kw_only=True, eq=False)

@@ -8,6 +8,7 @@ import asyncio
 import ctypes
 import itertools
 import os
+import pty
 import re
 import shlex
 import signal
@@ -17,9 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import launch.logging
-from launch._normalize import as_bool, as_entities, as_pairs, as_text
-from launch._pipes import ProcessProtocol, pseudo_terminal
-from launch.action import Action
+from launch.action import Action, LaunchDescriptionEntity, SomeEntitiesType, as_entities
 from launch.event_handlers import EventHandler
 from launch.events import Event, Shutdown
 from launch.events.process import (
@@ -32,11 +31,12 @@ from launch.events.process import (
     SignalProcess,
 )
 from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity, SomeEntitiesType
-from launch.some_substitutions_type import SomeSubstitutionsType
+from launch.substitution import SomeSubstitutionsType, as_bool, as_pairs, as_text
 from launch.substitutions import LaunchConfiguration
 
 _PR_SET_PDEATHSIG = 1
+_DRAIN_S = 1.0
+_CHUNK = 65536
 _counter = itertools.count(1)
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
@@ -45,6 +45,36 @@ def _end_with_parent() -> None:
     """Ask the kernel for SIGTERM should the launch be killed, where the kernel can do that."""
     if _prctl is not None:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class _Output:
+    """A pipe, or a pseudo terminal, that a process writes to."""
+
+    def __init__(self, tty: bool) -> None:
+        self._ours, self.theirs = pty.openpty() if tty else os.pipe()
+        self._loop = asyncio.get_running_loop()
+        self.ended = self._loop.create_future()
+
+    def read(self, on_data: Callable[[bytes], None]) -> None:
+        """Hand on each piece of output from now on."""
+
+        def ready() -> None:
+            try:
+                data = os.read(self._ours, _CHUNK)
+            except OSError:  # A terminal that the process has closed.
+                data = b""
+            if data:
+                on_data(data)
+            else:
+                self.close()
+
+        self._loop.add_reader(self._ours, ready)
+
+    def close(self) -> None:
+        if not self.ended.done():
+            self.ended.set_result(None)
+            self._loop.remove_reader(self._ours)
+            os.close(self._ours)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -74,7 +104,7 @@ class ExecuteProcess(Action):
         self.final_name: str | None = None
         self.process_details: dict[str, Any] | None = None
         self.__retries_left = self.respawn_max_retries
-        self.__transport: asyncio.SubprocessTransport | None = None
+        self.__process: asyncio.subprocess.Process | None = None
         self.__completed: asyncio.Future | None = None
         self.__sigint_wanted = True
         self.__lines = {1: bytearray(), 2: bytearray()}
@@ -85,7 +115,7 @@ class ExecuteProcess(Action):
 
     @property
     def return_code(self) -> int | None:
-        return None if self.__transport is None else self.__transport.get_returncode()
+        return None if self.__process is None else self.__process.returncode
 
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return [] if callable(self.on_exit) else as_entities(self.on_exit)
@@ -110,15 +140,15 @@ class ExecuteProcess(Action):
             context.launch_configurations.get("launch-prefix-filter", ""), name
         ):
             prefix = context.launch_configurations.get("launch-prefix")
-        cmd = [*shlex.split(as_text(context, prefix or "")), *cmd]
-        self.final_cmd, self.final_name = cmd, f"{name}-{next(_counter)}"
+        self.final_cmd = [*shlex.split(as_text(context, prefix or "")), *cmd]
+        self.final_name = f"{name}-{next(_counter)}"
         if context.is_shutdown:
             return
         env = context.environment.items() if self.env is None else as_pairs(self.env)
         self.process_details = {
             "action": self,
-            "name": self.final_name,
-            "cmd": cmd,
+            "process_name": self.final_name,
+            "cmd": self.final_cmd,
             "cwd": as_text(context, self.cwd) if self.cwd else None,
             "env": {
                 as_text(context, key): as_text(context, value)
@@ -130,30 +160,34 @@ class ExecuteProcess(Action):
         output = output if isinstance(output, dict) else as_text(context, output)
         self.__out = launch.logging.get_output_loggers(self.final_name, output)
         self.__timeouts_s = [
-            float(as_text(context, given or LaunchConfiguration(name, default=5)))
-            for name, given in (
-                ("sigterm_timeout", self.sigterm_timeout),
-                ("sigkill_timeout", self.sigkill_timeout),
-            )
+            float(as_text(context, getattr(self, name) or LaunchConfiguration(name, default=5)))
+            for name in ("sigterm_timeout", "sigkill_timeout")
         ]
         self.__respawn = as_bool(context, self.respawn)
-        tty = context.launch_configurations.get("emulate_tty", self.emulate_tty)
+        tty = LaunchConfiguration("emulate_tty", default=self.emulate_tty)
         self.__tty = as_bool(context, tty)
         self.__completed = context.asyncio_loop.create_future()
         context.add_completion_future(self.__completed)
         self.__stop = context.asyncio_loop.create_future()
-        for matcher, handle in (
-            (self.__is_for_us(ShutdownProcess), self.__on_shutdown_process),
-            (self.__is_for_us(SignalProcess), self.__on_signal_process),
-            (lambda e: isinstance(e, Shutdown), self.__on_shutdown),
-            (lambda e: isinstance(e, ProcessIO) and e.action is self, self.__on_output),
-            (lambda e: isinstance(e, ProcessExited) and e.action is self, self.__on_exit),
-        ):
-            context.register_event_handler(EventHandler(matcher=matcher, entities=handle))
-        self.__task = context.asyncio_loop.create_task(self.__run(context))
 
-    def __is_for_us(self, kind: type) -> Callable[[Event], bool]:
-        return lambda event: isinstance(event, kind) and event.process_matcher(self)
+        def aims_at_us(event: Any) -> bool:
+            if isinstance(event, ShutdownProcess | SignalProcess):
+                return event.process_matcher(self)
+            return isinstance(event, Shutdown) or getattr(event, "action", None) is self
+
+        for kind, handle in (
+            (ShutdownProcess, lambda event, context: self.__request_stop(True)),
+            (SignalProcess, self.__on_signal_process),
+            (Shutdown, self.__on_shutdown),
+            (ProcessIO, self.__on_output),
+            (ProcessExited, self.__on_exit),
+        ):
+
+            def matches(event: Event, kind: type = kind) -> bool:
+                return isinstance(event, kind) and aims_at_us(event)
+
+            context.register_event_handler(EventHandler(matcher=matches, entities=handle))
+        self.__task = context.asyncio_loop.create_task(self.__run(context))
 
     async def __run(self, context: LaunchContext) -> None:
         """Run the program until it has exited for good."""
@@ -172,57 +206,54 @@ class ExecuteProcess(Action):
 
     async def __run_once(self, context: LaunchContext) -> bool:
         """Run the program once; return whether to run it again."""
-        loop = context.asyncio_loop
-        details = self.process_details
-
-        def shown() -> dict[str, Any]:
-            return {("process_name" if k == "name" else k): v for k, v in details.items()}
-
-        cmd = details["cmd"]
+        details, cmd = self.process_details, self.final_cmd
         if self.log_cmd:
             self.__logger.info(f"process details: cmd='{' '.join(cmd)}', cwd='{details['cwd']}'")
-
-        def on_start(pid: int) -> None:
-            details["pid"] = pid
-            self.__logger.info(f"process started with pid [{pid}]")
-            context.emit_event_sync(ProcessStarted(**shown()))
-
-        def on_output(fd: int, data: bytes) -> None:
-            kind = ProcessStdout if fd == 1 else ProcessStderr
-            context.emit_event_sync(kind(text=data, **shown()))
-
-        self.__exited = loop.create_future()
-        protocol = ProcessProtocol(self.__exited, on_start, on_output)
-        start, args = loop.subprocess_exec, cmd
+        start = asyncio.create_subprocess_exec
         if self.shell:
-            start, args = loop.subprocess_shell, [" ".join(cmd)]
-        with pseudo_terminal(loop, protocol, self.__tty) as outputs:
-            self.__transport, _ = await start(
-                lambda: protocol,
-                *args,
-                **outputs,
-                stdin=None,
-                cwd=details["cwd"],
-                env=details["env"],
-                preexec_fn=_end_with_parent,
-            )
-        context._processes.add(self.__transport)
-        pid = details["pid"]
-        if self.__stop.done():
-            self.__sigint_wanted = True  # The Ctrl-C of the terminal came before the process.
-            self.__begin_to_stop()
-        code = await self.__exited
-        context._processes.discard(self.__transport)
-        if code == 0:
-            self.__logger.info(f"process has finished cleanly [pid {pid}]")
-        else:
-            command = " ".join(cmd)
-            self.__logger.error(
-                f"process has died [pid {pid}, exit code {code}, cmd '{command}']."
-            )
-        await protocol.drained()
-        self.__transport.close()
-        context.emit_event_sync(ProcessExited(returncode=code, **shown()))
+            start, cmd = asyncio.create_subprocess_shell, [" ".join(cmd)]
+        outputs = {ProcessStdout: _Output(self.__tty), ProcessStderr: _Output(self.__tty)}
+        stdout, stderr = (output.theirs for output in outputs.values())
+        try:
+            try:
+                process = self.__process = await start(
+                    *cmd,
+                    stdout=stdout,
+                    stderr=stderr,
+                    cwd=details["cwd"],
+                    env=details["env"],
+                    preexec_fn=_end_with_parent,
+                )
+            finally:
+                os.close(stdout)
+                os.close(stderr)
+            context._processes.add(process)
+            details["pid"] = process.pid
+            self.__logger.info(f"process started with pid [{process.pid}]")
+            context.emit_event_sync(ProcessStarted(**details))
+            for kind, output in outputs.items():
+                output.read(
+                    lambda data, kind=kind: context.emit_event_sync(kind(text=data, **details))
+                )
+            self.__exited = asyncio.ensure_future(process.wait())
+            if self.__stop.done():
+                self.__sigint_wanted = True  # The Ctrl-C of the terminal came before the process.
+                self.__begin_to_stop()
+            code = await self.__exited
+            context._processes.discard(process)
+            if code == 0:
+                self.__logger.info(f"process has finished cleanly [pid {process.pid}]")
+            else:
+                self.__logger.error(
+                    f"process has died [pid {process.pid}, exit code {code}, "
+                    f"cmd '{' '.join(cmd)}']."
+                )
+            # Not for long: a grandchild may hold the pipes.
+            await asyncio.wait([output.ended for output in outputs.values()], timeout=_DRAIN_S)
+        finally:
+            for output in outputs.values():
+                output.close()
+        context.emit_event_sync(ProcessExited(returncode=code, **details))
         again = self.__respawn and self.__retries_left != 0
         return again and not context.is_shutdown and not self.__stop.done()
 
@@ -247,14 +278,11 @@ class ExecuteProcess(Action):
         """Stop; a terminal has already sent its Ctrl-C to the process itself."""
         self.__request_stop(not event.due_to_sigint or context.noninteractive)
 
-    def __on_shutdown_process(self, event: ShutdownProcess, context: LaunchContext) -> None:
-        self.__request_stop(True)
-
     def __request_stop(self, send_sigint: bool) -> None:
         if not self.__stop.done():
             self.__stop.set_result(None)
             self.__sigint_wanted = send_sigint
-            if self.__transport is not None:
+            if self.__process is not None:
                 self.__begin_to_stop()
 
     def __begin_to_stop(self) -> None:
@@ -278,7 +306,7 @@ class ExecuteProcess(Action):
             self.__send(after)
 
     def __on_signal_process(self, event: SignalProcess, context: LaunchContext) -> None:
-        if self.__transport is None:
+        if self.__process is None:
             raise RuntimeError(f"signal {event.signal_name} for a process that has not started")
         self.__send(event.signal)
 
@@ -286,6 +314,6 @@ class ExecuteProcess(Action):
         if not self.__exited.done():
             self.__logger.info(f"sending signal '{number.name}' to process[{self.final_name}]")
             try:
-                self.__transport.send_signal(number)
+                self.__process.send_signal(number)
             except ProcessLookupError:
                 self.__logger.debug(f"process[{self.final_name}] had exited already")

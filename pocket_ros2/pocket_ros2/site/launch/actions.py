@@ -1,34 +1,172 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Actions that hold, start or react to other actions."""
+"""What a launch description can be made of."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import launch.logging
-from launch._normalize import as_entities, as_pairs, as_text
-from launch.action import Action
-from launch.actions._configuration import (
-    PopEnvironment,
-    PopLaunchConfigurations,
-    PushEnvironment,
-    PushLaunchConfigurations,
-    ResetLaunchConfigurations,
-    SetLaunchConfiguration,
-)
+from launch._execute_process import ExecuteProcess as ExecuteProcess
+from launch.action import Action, Conditional, LaunchDescriptionEntity, as_entities
 from launch.event_handlers import EventHandler, OnShutdown
 from launch.events import Event, TimerEvent
 from launch.events import Shutdown as ShutdownEvent
 from launch.events.process import ProcessExited
 from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity, _Conditional
 from launch.launch_description_sources import AnyLaunchDescriptionSource, LaunchDescriptionSource
-from launch.some_substitutions_type import SomeSubstitutionsType
+from launch.substitution import (
+    SomeSubstitutionsType,
+    as_bool,
+    as_pairs,
+    as_substitutions,
+    as_text,
+)
+
+
+class DeclareLaunchArgument(Action):
+    def __init__(
+        self,
+        name: str,
+        *,
+        default_value: SomeSubstitutionsType | None = None,
+        description: str | None = None,
+        choices: list[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if choices is not None and not choices:
+            raise RuntimeError(f"choices of launch argument {name!r} is empty; leave it out")
+        if choices and isinstance(default_value, str) and default_value not in choices:
+            raise RuntimeError(
+                f'Provided default_value "{default_value}" is not in provided choices "{choices}".'
+            )
+        self.name = name
+        self.choices = choices
+        self.default_value = None if default_value is None else as_substitutions(default_value)
+        self.description = description or ("One of:" if choices else "no description given")
+        if choices:
+            extra = f"{description.rstrip('.')}. Valid choices are:" if description else "One of:"
+            self.description = f"{extra} {choices}"
+        self._conditionally_included = False
+
+    def execute(self, context: LaunchContext) -> None:
+        if self.name not in context.launch_configurations:
+            if self.default_value is None:
+                raise RuntimeError(
+                    f'Required launch argument "{self.name}" (description: '
+                    f'"{self.description}") was not provided.'
+                )
+            value = as_text(context, self.default_value)
+            context.launch_configurations[self.name] = value
+        value = context.launch_configurations[self.name]
+        if self.choices is not None and value not in self.choices:
+            raise RuntimeError(
+                f'Argument "{self.name}" provided value "{value}" is not valid. Valid options '
+                f"are: {self.choices}"
+            )
+
+
+@dataclass(eq=False)
+class _Set(Action):
+    """Sets a name in the mapping of the context that the subclass names."""
+
+    name: SomeSubstitutionsType
+    value: SomeSubstitutionsType
+
+    def execute(self, context: LaunchContext) -> None:
+        name, value = as_text(context, self.name), as_text(context, self.value)
+        getattr(context, self._mapping)[name] = value
+
+
+class SetLaunchConfiguration(_Set):
+    _mapping = "launch_configurations"
+
+
+class SetEnvironmentVariable(_Set):
+    _mapping = "environment"
+
+
+@dataclass(eq=False)
+class AppendEnvironmentVariable(Action):
+    """Adds to the end of a list in the environment, or to its start if prepend is true."""
+
+    name: SomeSubstitutionsType
+    value: SomeSubstitutionsType
+    prepend: SomeSubstitutionsType | bool = False
+    separator: SomeSubstitutionsType = os.pathsep
+
+    def execute(self, context: LaunchContext) -> None:
+        name, parts = as_text(context, self.name), [as_text(context, self.value)]
+        if context.environment.get(name):
+            parts.insert(as_bool(context, self.prepend), context.environment[name])
+        context.environment[name] = as_text(context, self.separator).join(parts)
+
+
+@dataclass(eq=False)
+class _Unset(Action):
+    name: SomeSubstitutionsType
+
+    def execute(self, context: LaunchContext) -> None:
+        getattr(context, self._mapping).pop(as_text(context, self.name), None)
+
+
+class UnsetLaunchConfiguration(_Unset):
+    _mapping = "launch_configurations"
+
+
+class UnsetEnvironmentVariable(_Unset):
+    _mapping = "environment"
+
+
+class _Push(Action):
+    def execute(self, context: LaunchContext) -> None:
+        context._push(self._mapping)
+
+
+class PushLaunchConfigurations(_Push):
+    _mapping = "launch_configurations"
+
+
+class PushEnvironment(_Push):
+    _mapping = "environment"
+
+
+class _Pop(Action):
+    def execute(self, context: LaunchContext) -> None:
+        context._pop(self._mapping)
+
+
+class PopLaunchConfigurations(_Pop):
+    _mapping = "launch_configurations"
+
+
+class PopEnvironment(_Pop):
+    _mapping = "environment"
+
+
+@dataclass(eq=False)
+class ResetLaunchConfigurations(Action):
+    """Forget all configurations but those given, which may refer to the old ones."""
+
+    launch_configurations: Mapping[Any, Any] | None = None
+
+    def execute(self, context: LaunchContext) -> None:
+        pairs = as_pairs(self.launch_configurations)
+        kept = {as_text(context, name): as_text(context, value) for name, value in pairs}
+        context._restore("launch_configurations", kept)
+
+
+class ResetEnvironment(Action):
+    """Go back to the environment that the launch began with."""
+
+    def execute(self, context: LaunchContext) -> None:
+        context._restore("environment", context._environment_at_start)
 
 
 @dataclass(eq=False)
@@ -52,14 +190,7 @@ class OpaqueFunction(Action):
 
 
 class GroupAction(Action):
-    """Actions whose configurations and environment stay inside.
-
-    Args:
-        actions: What to do.
-        scoped: Whether changes end with the group.
-        forwarding: Whether the group starts from the outer configurations.
-        launch_configurations: Configurations to set first.
-    """
+    """Actions whose changes stay inside if scoped; forwarding gives them what is outside."""
 
     def __init__(
         self,
@@ -71,7 +202,7 @@ class GroupAction(Action):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        start: list[Action] = [ResetLaunchConfigurations(dict(launch_configurations or {}))]
+        start: list[Action] = [ResetLaunchConfigurations(launch_configurations)]
         if forwarding:
             start = [SetLaunchConfiguration(*pair) for pair in as_pairs(launch_configurations)]
         self.__actions = [*start, *actions]
@@ -141,7 +272,7 @@ class RegisterEventHandler(Action):
     def execute(self, context: LaunchContext) -> None:
         context.register_event_handler(self.event_handler)
 
-    def describe_conditional_sub_entities(self) -> _Conditional:
+    def describe_conditional_sub_entities(self) -> Conditional:
         return [(type(self.event_handler).__name__, self.event_handler.entities)]
 
 
@@ -181,7 +312,7 @@ class TimerAction(Action):
     _done: asyncio.Future | None = field(default=None, init=False)
     _canceled = False
 
-    def describe_conditional_sub_entities(self) -> _Conditional:
+    def describe_conditional_sub_entities(self) -> Conditional:
         return [("after a period of time", list(self.actions))]
 
     def get_asyncio_future(self) -> asyncio.Future | None:

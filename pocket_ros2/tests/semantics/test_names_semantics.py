@@ -142,3 +142,16 @@ def test_hidden_names_are_listed_only_on_demand(make_node):
     assert {"/_secret", "/open/_inner"} <= listed("topic", "list", "--include-hidden-topics")
     assert "/_hidden_walker" not in listed("node", "list")
     assert "/_hidden_walker" in listed("node", "list", "--all")
+
+
+def test_submodules_come_with_the_node_as_in_rclpy():
+    names = "executors qos time duration clock timer logging parameter callback_groups task"
+    program = (
+        "import pocket_ros2; pocket_ros2.activate(); import rclpy; from rclpy.node import Node\n"
+        f"print([name for name in {names.split()} if not hasattr(rclpy, name)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
+    )
+
+    assert done.stdout == "[]\n"

@@ -154,3 +154,11 @@ def test_standard_topics_and_services_have_the_profiles_of_ros(context):
     depths = {e.topic: e.qos.depth for e in context._session.graph.endpoints("SS")}
     assert depths["/walker/get_parameters"] == 1000
     assert depths["/act/_action/send_goal"] == 10
+
+
+def test_a_depth_that_is_a_bool_is_a_number_on_the_wire(context):
+    node = rclpy.create_node("walker", context=context)
+    node.create_publisher(String, "topic", True)
+
+    (info,) = node.get_publishers_info_by_topic("topic")
+    assert info.qos_profile.depth == 1

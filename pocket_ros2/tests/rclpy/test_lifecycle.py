@@ -225,7 +225,7 @@ def test_simple_managed_entity_guards_its_methods():
         def shine(self):
             return "light"
 
-        @SimpleManagedEntity.when_enabled(when_not_enabled=lambda self: "dark")
+        @SimpleManagedEntity.when_enabled(when_not_enabled=lambda: "dark")
         def look(self):
             return "light"
 

@@ -98,12 +98,14 @@ def test_ros_arguments_are_scoped_and_removed():
 
     assert found.unparsed == remove_ros_args(argv) == ["prog", "x"]
     assert [(rule.source, rule.target) for rule in found.remaps] == [("a", "b")]
-    assert found.parameters == [("/**", "p", 1)]
+    assert found.parameters == [("/**", {"p": 1})]
 
 
-def test_all_ros_arguments():
+def test_all_ros_arguments(tmp_path):
+    path = tmp_path / "f.yaml"
+    path.write_text("/m: {ros__parameters: {g: {x: 3}}}")
     text = (
-        "--ros-args --remap n:a:=b -p n:x.y:=[1,2] --params-file f.yaml --log-level debug "
+        f"--ros-args --remap n:a:=b -p n:x.y:=[1,2] --params-file {path} --log-level debug "
         "--log-level a.b:=warn -e /e __ns:=/ns --disable-rosout-logs"
     )
 
@@ -111,8 +113,7 @@ def test_all_ros_arguments():
 
     assert found.remaps[0] == ("n", "", "a", "b")
     assert found.remaps[1] == ("", "ns", "__ns", "/ns")
-    assert found.parameters == [("n", "x.y", [1, 2])]
-    assert found.parameter_files == ["f.yaml"]
+    assert found.parameters == [("n", {"x.y": [1, 2]}), ("/m", {"g.x": 3})]
     assert found.log_levels == [("", "debug"), ("a.b", "warn")]
     assert found.enclave == "/e"
 

@@ -303,13 +303,16 @@ def test_new_descriptor_falls_back_to_the_alternative_value(node):
     assert value.integer_value == node.get_parameter("p").value == 7
 
 
-def test_overrides_rank_file_then_command_line_then_code(make_node, tmp_path):
+def test_files_and_assignments_count_in_command_line_order_and_code_beats_them(
+    make_node, tmp_path
+):
     path = tmp_path / "p.yaml"
     path.write_text(
         "/**: {ros__parameters: {a: 1, b: 1, c: 1, d: 1}}\n/ns/node: {ros__parameters: {b: 2}}\n"
     )
     node = make_node(
-        *("-p", "c:=3", "-p", "d:=3", "-p", "other:a:=9", "--params-file", str(path)),
+        *("-p", "a:=9", "-p", "other:a:=9", "--params-file", str(path), "-p", "c:=3"),
+        *("-p", "d:=3"),
         parameter_overrides=[Parameter("d", value=4)],
     )
 

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from rclpy._parameter_files import file_overrides, matches
+from rclpy._arguments import RCLInvalidROSArgsError, RosArguments
+from rclpy._parameter_files import file_sections, matches, overrides_for
 
 
 @pytest.mark.parametrize(
@@ -29,23 +30,25 @@ def test_wildcards_stand_for_one_name_or_any_number(pattern, node, expected):
     assert matches(pattern, node) is expected
 
 
-def test_exact_name_beats_wildcards_whatever_the_order(tmp_path):
-    path = tmp_path / "p.yaml"
-    path.write_text(
-        "/ns/node: {ros__parameters: {a: exact}}\n"
-        "/*/node: {ros__parameters: {a: star, b: star}}\n"
-        "/**: {ros__parameters: {a: all, b: all, c: all}}\n"
-    )
+def test_of_the_names_that_mean_a_node_the_one_first_mentioned_last_wins():
+    everyone = ("/**", {"a": "all", "b": "all", "c": "all"})
+    starred = ("/*/node", {"a": "star", "b": "star"})
+    exact = ("ns/node", {"a": "exact"})
 
-    assert file_overrides(path, "/ns/node") == {"a": "exact", "b": "star", "c": "all"}
-    assert file_overrides(path, "/other") == {"a": "all", "b": "all", "c": "all"}
+    def told(*sections):
+        return "".join(str(v)[0] for v in overrides_for(sections, "/ns/node").values())
+
+    assert told(everyone, starred, exact) == "esa"
+    assert told(exact, starred, everyone) == "aaa"
+    assert told(everyone, starred, ("/**", {"a": "z", "c": "z"})) == "ssz"
+    assert overrides_for([exact, starred], "/other") == {}
 
 
 def test_namespaces_and_parameter_groups_nest(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text("ns:\n  node:\n    ros__parameters:\n      g: {x: 1e3, y: [on]}\n")
 
-    assert file_overrides(path, "/ns/node") == {"g.x": 1000.0, "g.y": [True]}
+    assert file_sections(path) == [("/ns/node", {"g.x": 1000.0, "g.y": [True]})]
 
 
 @pytest.mark.parametrize(
@@ -63,9 +66,9 @@ def test_malformed_files_are_refused_with_the_reason(tmp_path, text, complaint):
     path.write_text(text)
 
     with pytest.raises(RuntimeError, match=complaint):
-        file_overrides(path, "/node")
+        file_sections(path)
 
 
 def test_missing_file_is_refused_by_name(tmp_path):
-    with pytest.raises(RuntimeError, match=r"nowhere\.yaml"):
-        file_overrides(tmp_path / "nowhere.yaml", "/node")
+    with pytest.raises(RCLInvalidROSArgsError, match=r"--params-file .*nowhere\.yaml"):
+        RosArguments.parse(["--ros-args", "--params-file", str(tmp_path / "nowhere.yaml")])

@@ -87,13 +87,15 @@ def test_file_becomes_messages_and_unknown_nodes_are_refused(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text("/**: {ros__parameters: {a: 1, g: {b: x}}}\n/n: {ros__parameters: {a: 2}}\n")
 
-    found = parameter_dict_from_yaml_file(str(path), use_wildcard=True, namespace="ns")
+    found = parameter_dict_from_yaml_file(str(path), use_wildcard=True, namespace="ns.")
 
     assert found["ns.a"].value.integer_value == 2
     assert found["ns.g.b"].value.type == ParameterType.PARAMETER_STRING
     assert list(parameter_dict_from_yaml_file(str(path))) == ["a"]
-    with pytest.raises(RuntimeError, match="/other, only for nodes"):
+    with pytest.raises(RuntimeError, match=r"/other.*, only for nodes: .*/n"):
         parameter_dict_from_yaml_file(str(path), target_nodes=["/other"])
+    with pytest.raises(FileNotFoundError):
+        parameter_dict_from_yaml_file(str(tmp_path / "nowhere.yaml"))
     path.write_text("/n: {a: 1}\n")
     with pytest.raises(RuntimeError, match="ros__parameters"):
         parameter_dict_from_yaml_file(str(path))

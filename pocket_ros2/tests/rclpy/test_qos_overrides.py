@@ -8,7 +8,11 @@ import pytest
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSPolicyKind, ReliabilityPolicy
-from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
+from rclpy.qos_overriding_options import (
+    InvalidQosOverridesError,
+    QosCallbackResult,
+    QoSOverridingOptions,
+)
 from std_msgs.msg import Empty
 
 NAME = "qos_overrides./talk.publisher"
@@ -28,6 +32,10 @@ def make_node():
     for node in nodes:
         node.destroy_node()
     rclpy.shutdown()
+
+
+def _deep_enough(qos):
+    return QosCallbackResult(successful=qos.depth > 5, reason="too shallow")
 
 
 def publisher(node, options):
@@ -56,6 +64,6 @@ def test_unknown_values_and_refused_profiles_raise(make_node):
         publisher(
             make_node(reliability="sometimes"), QoSOverridingOptions([QoSPolicyKind.RELIABILITY])
         )
-    options = QoSOverridingOptions([QoSPolicyKind.DEPTH], callback=lambda qos: qos.depth > 5)
-    with pytest.raises(InvalidQosOverridesError):
+    options = QoSOverridingOptions([QoSPolicyKind.DEPTH], callback=_deep_enough)
+    with pytest.raises(InvalidQosOverridesError, match="too shallow"):
         publisher(make_node(depth=2), options)

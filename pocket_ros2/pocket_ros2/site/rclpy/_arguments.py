@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
-from rclpy._parameter_files import read_yaml
+from rclpy._parameter_files import file_sections, read_yaml
 from rclpy._rclpy_pybind11 import RCLError
 
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
@@ -38,9 +39,9 @@ class Remap(NamedTuple):
 @dataclass
 class RosArguments:
     remaps: list[Remap] = field(default_factory=list)
-    parameters: list[tuple[str, str, Any]] = field(default_factory=list)
-    parameter_files: list[str] = field(default_factory=list)
+    parameters: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     log_levels: list[tuple[str, str]] = field(default_factory=list)
+    switches: dict[str, bool] = field(default_factory=dict)
     enclave: str = "/"
     unparsed: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -81,7 +82,7 @@ class RosArguments:
         elif argument in ("-p", "--param"):
             self.parameters.append(_parameter(value()))
         elif argument == "--params-file":
-            self.parameter_files.append(value())
+            self.parameters += _parameter_file(value())
         elif argument == "--log-level":
             self.log_levels.append(_log_level(value()))
         elif argument in ("-e", "--enclave"):
@@ -89,15 +90,17 @@ class RosArguments:
         elif argument in ("--log-config-file", "--log-file-name"):
             value()
         elif argument.startswith(("--enable-", "--disable-")) and argument.endswith(_SWITCHES):
-            pass
+            verb, switch = argument[2:].split("-", 1)
+            self.switches[switch] = verb == "enable"
         elif ":=" in argument and not argument.startswith("-"):
             self.remaps.append(_remap(argument))
         else:
             self.unknown.append(argument)
 
-    def apply_log_levels(self) -> None:
-        from rclpy import logging
+    def configure_logging(self) -> None:
+        from rclpy import _logging_console, logging
 
+        _logging_console.enabled = self.switches.get("stdout-logs", True)
         for name, level in self.log_levels:
             logging.set_logger_level(name, logging.get_logging_severity_from_string(level))
 
@@ -131,13 +134,20 @@ def _remap(text: str) -> Remap:
     return Remap(node, kind, source, target)
 
 
-def _parameter(text: str) -> tuple[str, str, Any]:
+def _parameter(text: str) -> tuple[str, dict[str, Any]]:
     name, value = _assignment(text, "-p")
     node, _, rest = name.rpartition(":")
     try:
-        return node or "/**", rest, read_yaml(value)
+        return node or "/**", {rest: read_yaml(value)}
     except yaml.YAMLError as error:
         raise RCLInvalidROSArgsError(f"'-p {text}' has a value that is no YAML") from error
+
+
+def _parameter_file(path: str) -> list[tuple[str, dict[str, Any]]]:
+    try:
+        return file_sections(Path(path))
+    except (OSError, RuntimeError) as error:
+        raise RCLInvalidROSArgsError(f"'--params-file {path}': {error}") from error
 
 
 def _log_level(text: str) -> tuple[str, str]:

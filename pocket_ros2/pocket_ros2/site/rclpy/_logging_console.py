@@ -39,6 +39,7 @@ class Record(NamedTuple):
 
 levels: dict[str, LoggingSeverity] = {"": LoggingSeverity.INFO}
 sinks: list[Callable[[Record], None]] = []
+enabled = True
 _output_lock = threading.Lock()
 
 
@@ -46,7 +47,7 @@ def effective_level(name: str) -> LoggingSeverity:
     """Return the level of the logger or of its nearest ancestor that has one."""
     while name and not levels.get(name):
         name = name.rpartition(".")[0]
-    return levels.get(name) or LoggingSeverity.INFO
+    return levels.get(name, LoggingSeverity.INFO)
 
 
 def _render(record: Record) -> str:
@@ -71,6 +72,13 @@ def _render(record: Record) -> str:
 
 def emit(record: Record) -> None:
     """Write a message to the console and to all sinks."""
+    if enabled:
+        _write(record)
+    for sink in list(sinks):
+        sink(record)
+
+
+def _write(record: Record) -> None:
     stream = sys.stdout if os.environ.get("RCUTILS_LOGGING_USE_STDOUT") == "1" else sys.stderr
     line = _render(record)
     coloured = os.environ.get("RCUTILS_COLORIZED_OUTPUT")
@@ -79,5 +87,3 @@ def emit(record: Record) -> None:
     with _output_lock:
         stream.write(line + "\n")
         stream.flush()
-    for sink in list(sinks):
-        sink(record)

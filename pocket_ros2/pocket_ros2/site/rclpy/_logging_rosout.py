@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ def _publish(record: console.Record) -> None:
     )
     _busy.publishing = True
     try:
-        publisher.put(Log._TYPE_SUPPORT.serialize(log), record.stamp_ns)
+        # Closed: of a node that was dropped, not destroyed, and whose context was shut down.
+        with contextlib.suppress(RuntimeError):
+            publisher.put(Log._TYPE_SUPPORT.serialize(log), record.stamp_ns)
     finally:
         _busy.publishing = False

@@ -58,11 +58,12 @@ def read_yaml_file(path: Path) -> dict[str, Any]:
     """Read a YAML file whose outermost level is a mapping.
 
     Raises:
-        RuntimeError: The file cannot be read, or is something else.
+        OSError: The file cannot be read.
+        RuntimeError: It is something else.
     """
     try:
         document = read_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise RuntimeError(f"cannot read the parameter file {path}: {error}") from error
     if not isinstance(document, dict):
         raise RuntimeError(f"the parameter file {path} must map node names to {_SECTION}")
@@ -85,12 +86,14 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _sections(tree: Mapping[str, Any], path: Path, node: str = "") -> Iterable[tuple[str, Any]]:
+def _sections(
+    tree: Mapping[str, Any], path: Path, node: str = ""
+) -> Iterable[tuple[str, dict[str, Any]]]:
     for name, value in tree.items():
         if name == _SECTION:
             if not node:
                 raise RuntimeError(f"{path}: {_SECTION} must stand below a node name")
-            yield node, value
+            yield node, flatten(value)
         elif isinstance(value, Mapping):
             yield from _sections(value, path, f"{node}/{name.strip('/')}")
         else:
@@ -107,15 +110,22 @@ def matches(pattern: str, node_fqn: str) -> bool:
     return re.fullmatch(expression, node_fqn) is not None
 
 
-def file_overrides(path: Path, node_fqn: str) -> dict[str, Any]:
-    """Return what a parameter file says to one node; exact names beat those with wildcards."""
-    found = [
-        (node, values)
-        for node, values in _sections(read_yaml_file(path), path)
-        if matches(node, node_fqn)
-    ]
-    found.sort(key=lambda section: (section[0] != "/**", "*" not in section[0]))
+def file_sections(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the node names of a parameter file, each with what it says by dotted name."""
+    return list(_sections(read_yaml_file(path), path))
+
+
+def overrides_for(sections: Iterable[tuple[str, dict[str, Any]]], node_fqn: str) -> dict[str, Any]:
+    """Return what sections say to one node.
+
+    Below one node name the last value counts. Among several names that mean the node, the one
+    that was first mentioned last counts, whether it has wildcards or not.
+    """
+    by_name: dict[str, dict[str, Any]] = {}
+    for name, values in sections:
+        by_name.setdefault("/" + name.strip("/"), {}).update(values)
     overrides: dict[str, Any] = {}
-    for _, values in found:
-        overrides.update(flatten(values))
+    for name, values in by_name.items():
+        if matches(name, node_fqn):
+            overrides.update(values)
     return overrides

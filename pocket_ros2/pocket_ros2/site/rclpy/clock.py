@@ -166,8 +166,8 @@ class Clock:
             raise TypeError(f"until must be a Time, not {until!r}")
         if until.clock_type is not self.clock_type:
             raise ValueError(
-                f"until's clock type, {until.clock_type.name}, does not match this clock's, "
-                f"{self.clock_type.name}"
+                f"until's clock type does not match this clock's type: {until.clock_type.name} "
+                f"is not {self.clock_type.name}"
             )
         if context is None:
             # Not imported above: contexts log, and loggers have a clock.

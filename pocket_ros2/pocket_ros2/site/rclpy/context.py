@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import os
 import sys
 import threading
@@ -57,7 +58,7 @@ class Context:
             self._arguments = RosArguments.parse(sys.argv if args is None else args)
             self._domain_id = _domain_id(domain_id)
             if initialize_logging:
-                self._arguments.apply_log_levels()
+                self._arguments.configure_logging()
             keep_big_blocks()
             self._session = Session.open(self._domain_id, self._arguments.enclave)
             self._ok = True
@@ -108,7 +109,7 @@ class Context:
         with self._lock:
             if not self._ok:
                 callback()
-            elif hasattr(callback, "__self__"):
+            elif inspect.ismethod(callback):
                 self._on_shutdown.append(weakref.WeakMethod(callback, self._forget))
             else:
                 self._on_shutdown.append(lambda: callback)

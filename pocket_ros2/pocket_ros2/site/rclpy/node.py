@@ -98,7 +98,7 @@ class Node(ParameterMixin, GraphMixin):
         self._logger = get_logger(self.get_fully_qualified_name()[1:].replace("/", "."))
         self._token = self._session.declare_node(self._namespace, self._name)
         self._context.track_node(self)
-        if enable_rosout:
+        if enable_rosout and self._context._arguments.switches.get("rosout-logs", True):
             _logging_rosout.attach(self, _as_profile(rosout_qos_profile))
             self._context.on_shutdown(self._leave_rosout)
         self._clock = ROSClock()
@@ -268,7 +268,7 @@ class Node(ParameterMixin, GraphMixin):
             raise unsupported("rclpy.node.Node.create_publisher(event_callbacks=)")
         self._check()
         name = self.resolve_topic_name(topic)
-        qos = self._overridden("publisher", name, qos_profile, qos_overriding_options)
+        qos = self._overridden(Publisher, name, qos_profile, qos_overriding_options)
         publisher = publisher_class(self, msg_type, name, qos)
         self._publishers.append(publisher)
         return publisher
@@ -293,13 +293,13 @@ class Node(ParameterMixin, GraphMixin):
             raise unsupported("rclpy.node.Node.create_subscription(content_filter_options=)")
         self._check()
         name = self.resolve_topic_name(topic)
-        qos = self._overridden("subscription", name, qos_profile, qos_overriding_options)
+        qos = self._overridden(Subscription, name, qos_profile, qos_overriding_options)
         group = callback_group or self.default_callback_group
         return self._adopt(Subscription(self, msg_type, name, callback, group, qos, raw))
 
     def _overridden(
         self,
-        kind: str,
+        kind: type,
         topic: str,
         qos_profile: QoSProfile | int,
         options: QoSOverridingOptions | None,

@@ -13,7 +13,7 @@ from typing import Any
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 
-from rclpy._parameter_files import flatten, read_yaml, read_yaml_file
+from rclpy._parameter_files import file_sections, matches, read_yaml
 
 PARAMETER_SEPARATOR_STRING = "."
 
@@ -153,28 +153,28 @@ def parameter_dict_from_yaml_file(
     """Read parameters of the target nodes (default: of all) from a ROS parameter file.
 
     Raises:
-        RuntimeError: The file does not have the form of a parameter file, or lacks a target node.
+        OSError: The file cannot be read.
+        RuntimeError: It does not have the form of a parameter file, or says nothing to the nodes.
     """
-    document = read_yaml_file(Path(parameter_file))
-    wanted = target_nodes or [name for name in document if name != "/**"]
-    if use_wildcard and "/**" in document:
-        wanted = ["/**", *wanted]
-    if not wanted:
-        raise RuntimeError(f"Param file {parameter_file} does not contain selected parameters")
-    values: dict[str, Any] = {}
-    for node in wanted:
-        section = document.get(node)
-        if section is None:
-            raise RuntimeError(
-                f"Param file {parameter_file} does not contain parameters for {node}, only for "
-                f"nodes: {list(document)}"
-            )
-        if not isinstance(section, dict) or "ros__parameters" not in section:
-            raise RuntimeError(
-                f"{parameter_file} is not a valid ROS parameter file for node {node}: "
-                "ros__parameters is missing"
-            )
-        values.update(flatten(section["ros__parameters"], namespace))
+
+    def wanted(section: str) -> bool:
+        if "*" not in section:
+            return not target_nodes or section.strip("/") in [n.strip("/") for n in target_nodes]
+        return use_wildcard and (
+            not target_nodes
+            or section == "/**"
+            or any(matches(section, node) for node in target_nodes)
+        )
+
+    sections = sorted(file_sections(Path(parameter_file)), key=lambda item: item[0] != "/**")
+    found = [values for name, values in sections if wanted(name)]
+    if not found:
+        raise RuntimeError(
+            f"Param file does not contain any valid parameters for {target_nodes or 'any node'}, "
+            f"only for nodes: {[name for name, _ in sections]}"
+        )
     return {
-        name: Parameter(name, value=value).to_parameter_msg() for name, value in values.items()
+        namespace + name: Parameter(namespace + name, value=value).to_parameter_msg()
+        for values in found
+        for name, value in values.items()
     }

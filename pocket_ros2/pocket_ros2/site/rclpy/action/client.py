@@ -209,7 +209,10 @@ class ActionClient(Bundle):
 
     def _get_result_async(self, goal_handle: ClientGoalHandle) -> Future:
         request = self._action_type.Impl.GetResultService.Request(goal_id=goal_handle.goal_id)
-        return self._result_client.call_async(request)
+        future = self._result_client.call_async(request)
+        key = bytes(goal_handle.goal_id.uuid)
+        future.add_done_callback(lambda _: self._feedback_callbacks.pop(key, None))
+        return future
 
     def server_is_ready(self) -> bool:
         """Return whether a server offers all services and topics of the action."""

@@ -131,8 +131,12 @@ class ServerGoalHandle:
         A goal that is already CANCELING stays so: its callback runs and calls `canceled`.
         """
         if not self.is_cancel_requested:
-            self._update_status(_EXECUTING)
+            self.executing()
         self._action_server.notify_execute(self, execute_callback)
+
+    def executing(self) -> None:
+        """Mark a goal that no execute callback works on as being executed."""
+        self._update_status(_EXECUTING)
 
     def publish_feedback(self, feedback: Any) -> None:
         action_type = self._action_server._action_type

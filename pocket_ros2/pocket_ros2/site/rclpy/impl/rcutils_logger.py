@@ -22,7 +22,9 @@ class _CallSite:
     def __init__(self, severity: LoggingSeverity, name: str, options: dict[str, Any]) -> None:
         for option in options:
             if option not in _OPTIONS:
-                raise TypeError(f"parameter '{option}' is not recognized; known: {_OPTIONS}")
+                raise TypeError(
+                    f"parameter '{option}' is not one of the recognized ones: {_OPTIONS}"
+                )
         if "throttle_time_source_type" in options and "throttle_duration_sec" not in options:
             raise TypeError("required parameter 'throttle_duration_sec' not specified")
         self._clock = options.get("throttle_time_source_type") or Clock()

@@ -61,7 +61,7 @@ class SimpleManagedEntity(ManagedEntity):
             def guarded(self, *args, **kwargs):
                 if self._enabled:
                     return method(self, *args, **kwargs)
-                return when_not_enabled(self, *args, **kwargs) if when_not_enabled else None
+                return when_not_enabled() if when_not_enabled else None
 
             return guarded
 

@@ -22,14 +22,12 @@ class LifecyclePublisher(SimpleManagedEntity, Publisher):
         self._warned = False
         return super().on_activate(state)
 
-    def _warn(self, message) -> None:
-        if not self._warned:
+    def publish(self, msg) -> None:
+        if self.is_activated:
+            Publisher.publish(self, msg)
+        elif not self._warned:
             self._warned = True
             get_logger("LifecyclePublisher").warning(
                 f"Trying to publish message on the topic '{self.topic_name}', "
                 "but the publisher is not activated"
             )
-
-    @SimpleManagedEntity.when_enabled(when_not_enabled=_warn)
-    def publish(self, msg) -> None:
-        Publisher.publish(self, msg)

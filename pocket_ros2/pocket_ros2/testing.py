@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 from pocket_ros2.finder import activate, real_ros_found
 
@@ -37,12 +38,13 @@ def isolated_ros() -> Iterator[dict[str, str]]:
         "ROS_DOMAIN_ID": str(random.randrange(1, 200)),
         "ZENOH_CONFIG_OVERRIDE": f'connect/endpoints=["tcp/localhost:{port}"]',
     }
-    saved = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
     command = [sys.executable, "-m", "pocket_ros2.wire.router"]
-    with subprocess.Popen(
-        [*command, "--listen", f"tcp/127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True
-    ) as router:
+    with (
+        mock.patch.dict(os.environ, values),
+        subprocess.Popen(
+            [*command, "--listen", f"tcp/127.0.0.1:{port}"], stdout=subprocess.PIPE, text=True
+        ) as router,
+    ):
         try:
             assert router.stdout is not None
             assert "listening" in router.stdout.readline()
@@ -50,11 +52,6 @@ def isolated_ros() -> Iterator[dict[str, str]]:
         finally:
             router.send_signal(signal.SIGTERM)
             code = router.wait(10)
-            for name, value in saved.items():
-                if value is None:
-                    os.environ.pop(name, None)
-                else:
-                    os.environ[name] = value
     if code != 0:
         raise RuntimeError(f"the router of the test ended with exit code {code}")
 

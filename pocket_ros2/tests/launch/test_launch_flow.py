@@ -29,8 +29,6 @@ from launch.actions import (
 )
 from launch.conditions import (
     IfCondition,
-    LaunchConfigurationEquals,
-    LaunchConfigurationNotEquals,
     UnlessCondition,
 )
 from launch.event_handlers import EventHandler, OnExecutionComplete, OnShutdown
@@ -39,7 +37,6 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import (
     AllSubstitution,
     AndSubstitution,
-    AnonName,
     AnySubstitution,
     Command,
     EnvironmentVariable,
@@ -130,13 +127,6 @@ def test_substitution_that_cannot_be_performed_is_a_typed_failure(substitution):
         substitution.perform(LaunchContext())
 
 
-def test_anon_name_is_stable_for_one_name():
-    context = LaunchContext()
-
-    assert AnonName("a").perform(context) == AnonName("a").perform(context)
-    assert AnonName("a").perform(context) != AnonName("b").perform(context)
-
-
 def test_substitutions_are_resolved_when_visited_not_when_written():
     log = []
 
@@ -157,9 +147,6 @@ def test_substitutions_are_resolved_when_visited_not_when_written():
         (IfCondition("0"), False),
         (UnlessCondition("1"), False),
         (IfCondition(EqualsSubstitution("a", "a")), True),
-        (LaunchConfigurationEquals("absent", None), True),
-        (LaunchConfigurationEquals("absent", "x"), False),
-        (LaunchConfigurationNotEquals("absent", "x"), True),
     ],
 )
 def test_condition(condition, expected):

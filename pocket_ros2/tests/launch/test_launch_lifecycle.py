@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 from launch import LaunchDescription, LaunchService
-from launch.actions import EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown, TimerAction
+from launch.actions import EmitEvent, RegisterEventHandler, Shutdown, TimerAction
 from launch.events import matches_action
-from launch_ros.actions import LifecycleNode, RosTimer
+from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState, matches_node_name
 from lifecycle_msgs.msg import Transition
@@ -105,12 +105,3 @@ def test_autostart_goes_to_active_by_itself(workspace):
     )
 
     assert seen == ["active"]
-
-
-def test_ros_timer_fires_on_the_clock_of_ros(workspace):
-    seen = []
-
-    fired = OpaqueFunction(function=lambda context: seen.append("fired"))
-    run(RosTimer(period=0.1, actions=[fired, Shutdown()]))
-
-    assert seen == ["fired"]

@@ -19,16 +19,16 @@ from typing import Any
 
 import launch.logging
 from launch.action import Action, LaunchDescriptionEntity, SomeEntitiesType, as_entities
-from launch.event_handlers import EventHandler
-from launch.events import Event, Shutdown
+from launch.event_handlers import _OnEvent
+from launch.events import Shutdown
 from launch.events.process import (
     ProcessExited,
     ProcessIO,
     ProcessStarted,
     ProcessStderr,
     ProcessStdout,
+    ProcessTargetedEvent,
     ShutdownProcess,
-    SignalProcess,
 )
 from launch.launch_context import LaunchContext
 from launch.substitution import SomeSubstitutionsType, as_bool, as_pairs, as_text
@@ -170,23 +170,13 @@ class ExecuteProcess(Action):
         context.add_completion_future(self.__completed)
         self.__stop = context.asyncio_loop.create_future()
 
-        def aims_at_us(event: Any) -> bool:
-            if isinstance(event, ShutdownProcess | SignalProcess):
-                return event.process_matcher(self)
-            return isinstance(event, Shutdown) or getattr(event, "action", None) is self
-
-        for kind, handle in (
-            (ShutdownProcess, lambda event, context: self.__request_stop(True)),
-            (SignalProcess, self.__on_signal_process),
-            (Shutdown, self.__on_shutdown),
-            (ProcessIO, self.__on_output),
-            (ProcessExited, self.__on_exit),
+        for handler in (
+            _OnEvent(ProcessTargetedEvent, self.__on_targeted),
+            _OnEvent(Shutdown, self.__on_shutdown),
+            _OnEvent(ProcessIO, self.__on_output, self),
+            _OnEvent(ProcessExited, self.__on_exit, self),
         ):
-
-            def matches(event: Event, kind: type = kind) -> bool:
-                return isinstance(event, kind) and aims_at_us(event)
-
-            context.register_event_handler(EventHandler(matcher=matches, entities=handle))
+            context.register_event_handler(handler)
         self.__task = context.asyncio_loop.create_task(self.__run(context))
 
     async def __run(self, context: LaunchContext) -> None:
@@ -278,6 +268,16 @@ class ExecuteProcess(Action):
         """Stop; a terminal has already sent its Ctrl-C to the process itself."""
         self.__request_stop(not event.due_to_sigint or context.noninteractive)
 
+    def __on_targeted(self, event: ProcessTargetedEvent, context: LaunchContext) -> None:
+        if not event.process_matcher(self):
+            return
+        if isinstance(event, ShutdownProcess):
+            self.__request_stop(True)
+        elif self.__process is None:
+            raise RuntimeError(f"signal {event.signal_name} for a process that has not started")
+        else:
+            self.__send(event.signal)
+
     def __request_stop(self, send_sigint: bool) -> None:
         if not self.__stop.done():
             self.__stop.set_result(None)
@@ -304,11 +304,6 @@ class ExecuteProcess(Action):
                 f"receiving '{before.name}', escalating to '{after.name}'"
             )
             self.__send(after)
-
-    def __on_signal_process(self, event: SignalProcess, context: LaunchContext) -> None:
-        if self.__process is None:
-            raise RuntimeError(f"signal {event.signal_name} for a process that has not started")
-        self.__send(event.signal)
 
     def __send(self, number: signal.Signals) -> None:
         if not self.__exited.done():

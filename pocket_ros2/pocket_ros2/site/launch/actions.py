@@ -202,14 +202,16 @@ class GroupAction(Action):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        start: list[Action] = [ResetLaunchConfigurations(launch_configurations)]
-        if forwarding:
-            start = [SetLaunchConfiguration(*pair) for pair in as_pairs(launch_configurations)]
-        self.__actions = [*start, *actions]
+        before: list[Action] = []
+        after: list[Action] = []
         if scoped:
             before = [PushLaunchConfigurations(), PushEnvironment()]
             after = [PopEnvironment(), PopLaunchConfigurations()]
-            self.__actions = [*before, *self.__actions, *after]
+        if scoped and not forwarding:
+            before += [ResetEnvironment(), ResetLaunchConfigurations(launch_configurations)]
+        else:
+            before += [SetLaunchConfiguration(*pair) for pair in as_pairs(launch_configurations)]
+        self.__actions = [*before, *actions, *after]
 
     def get_sub_entities(self) -> list[LaunchDescriptionEntity]:
         return self.__actions
@@ -334,9 +336,7 @@ class TimerAction(Action):
             context.register_event_handler(OnShutdown(on_shutdown=lambda e, c: self.cancel()))
         self._locals = context.get_locals_as_dict()
         self._done = context.asyncio_loop.create_future()
-        self._start(context, float(as_text(context, self.period)))
-
-    def _start(self, context: LaunchContext, period_s: float) -> None:
+        period_s = float(as_text(context, self.period))
         timer = context.asyncio_loop.call_later(period_s, self._fire, context)
         self._done.add_done_callback(lambda _: timer.cancel())
 

@@ -46,21 +46,3 @@ class IfCondition(Condition):
 class UnlessCondition(IfCondition):
     def evaluate(self, context: LaunchContext) -> bool:
         return not super().evaluate(context)
-
-
-class LaunchConfigurationEquals(Condition):
-    """True when the configuration has that value; None stands for "is not set"."""
-
-    def __init__(self, launch_configuration_name: str, expected_value: Any) -> None:
-        def equal(context: LaunchContext) -> bool:
-            found = context.launch_configurations.get(launch_configuration_name)
-            if found is None or expected_value is None:
-                return found is expected_value
-            return found == as_text(context, expected_value)
-
-        super().__init__(predicate=equal)
-
-
-class LaunchConfigurationNotEquals(LaunchConfigurationEquals):
-    def evaluate(self, context: LaunchContext) -> bool:
-        return not super().evaluate(context)

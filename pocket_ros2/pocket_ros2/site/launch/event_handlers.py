@@ -48,8 +48,8 @@ class EventHandler:
         return self.__entities
 
 
-class _OnActionEvent(EventHandler):
-    """Handles events of a kind: of one action, of those that satisfy a function, or of all."""
+class _OnEvent(EventHandler):
+    """Handles events of a kind: of one action, of actions that satisfy a function, or all."""
 
     def __init__(
         self, kind: type[Event], entities: _Handling, target_action: Any = None, **kwargs: Any
@@ -67,22 +67,22 @@ class _OnActionEvent(EventHandler):
         super().__init__(matcher=matches, entities=entities, **kwargs)
 
 
-class OnProcessStart(_OnActionEvent):
+class OnProcessStart(_OnEvent):
     def __init__(self, *, on_start: _Handling, **kwargs: Any) -> None:
         super().__init__(ProcessStarted, on_start, **kwargs)
 
 
-class OnProcessExit(_OnActionEvent):
+class OnProcessExit(_OnEvent):
     def __init__(self, *, on_exit: _Handling = None, **kwargs: Any) -> None:
         super().__init__(ProcessExited, on_exit, **kwargs)
 
 
-class OnExecutionComplete(_OnActionEvent):
+class OnExecutionComplete(_OnEvent):
     def __init__(self, *, on_completion: _Handling, **kwargs: Any) -> None:
         super().__init__(ExecutionComplete, on_completion, **kwargs)
 
 
-class OnProcessIO(_OnActionEvent):
+class OnProcessIO(_OnEvent):
     """Calls functions with each piece of output, as a ProcessIO event."""
 
     def __init__(
@@ -100,8 +100,6 @@ class OnProcessIO(_OnActionEvent):
         super().__init__(ProcessIO, handle, **kwargs)
 
 
-class OnShutdown(EventHandler):
+class OnShutdown(_OnEvent):
     def __init__(self, *, on_shutdown: _Handling, **kwargs: Any) -> None:
-        super().__init__(
-            matcher=lambda event: isinstance(event, Shutdown), entities=on_shutdown, **kwargs
-        )
+        super().__init__(Shutdown, on_shutdown, **kwargs)

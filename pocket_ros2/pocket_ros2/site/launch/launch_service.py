@@ -15,7 +15,7 @@ from typing import Any
 
 import launch.logging
 from launch.action import LaunchDescriptionEntity, as_entities
-from launch.event_handlers import EventHandler
+from launch.event_handlers import EventHandler, _OnEvent
 from launch.events import Event, IncludeLaunchDescription, Shutdown, TimerEvent
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
@@ -43,9 +43,7 @@ class LaunchService:
             (TimerEvent, lambda event, context: event.timer_action.handle(context)),
             (Shutdown, self.__on_shutdown),
         ):
-            self.context.register_event_handler(
-                EventHandler(matcher=lambda e, kind=kind: isinstance(e, kind), entities=handle)
-            )
+            self.context.register_event_handler(_OnEvent(kind, handle))
         self.__futures: list[asyncio.Future] = []
         self.__lock = threading.RLock()
         self.event_loop: asyncio.AbstractEventLoop | None = None

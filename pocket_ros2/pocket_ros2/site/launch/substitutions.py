@@ -4,15 +4,12 @@
 
 from __future__ import annotations
 
-import getpass
 import importlib
 import math
 import os
 import shlex
 import shutil
-import socket
 import subprocess
-import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -233,24 +230,6 @@ class ThisLaunchFile(Substitution):
 
 class ThisLaunchFileDir(ThisLaunchFile):
     _local = "current_launch_file_directory"
-
-
-@dataclass(eq=False)
-class AnonName(Substitution):
-    """A name that is unique in the world; the same input gives the same name again."""
-
-    name: SomeSubstitutionsType
-
-    def perform(self, context: LaunchContext) -> str:
-        name = as_text(context, self.name)
-        parts = (name, getpass.getuser(), socket.gethostname(), os.getpid(), uuid.uuid4().hex[:8])
-        unique = "_".join(map(str, parts)).replace("-", "_").replace(".", "_")
-        return context.launch_configurations.setdefault(f"anon{name}", unique)
-
-
-class LaunchLogDir(Substitution):
-    def perform(self, context: LaunchContext) -> str:
-        return launch.logging.launch_config.log_dir
 
 
 def _lower(value: bool) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import launch.logging
 import yaml
 from launch import Action, EventHandler, LaunchContext, SomeSubstitutionsType
-from launch.actions import ExecuteProcess, TimerAction
+from launch.actions import ExecuteProcess
 from launch.events import matches_action
 from launch.substitution import as_pairs, as_text
 from pocket_ros2.subset import unsupported
@@ -239,16 +239,3 @@ class LifecycleNode(Node):
             launch.logging.get_logger(self.final_name).error(
                 f"Failed to make transition {request.transition.id} of '{self.node_name}'"
             )
-
-
-class RosTimer(TimerAction):
-    """A timer on the ROS clock: it follows simulated time."""
-
-    def _start(self, context: LaunchContext, period_s: float) -> None:
-        node = get_ros_node(context)
-
-        def fire() -> None:
-            node.destroy_timer(timer)
-            context.asyncio_loop.call_soon_threadsafe(self._fire, context)
-
-        timer = node.create_timer(period_s, fire)

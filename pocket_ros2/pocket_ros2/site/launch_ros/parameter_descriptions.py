@@ -17,7 +17,7 @@ from launch.substitution import as_bool, as_text
 from pocket_ros2.subset import unsupported
 
 from launch_ros import _scratch
-from launch_ros.substitutions import FindPackagePrefix, FindPackageShare
+from launch_ros.substitutions import FindPackageShare
 
 _SCALARS = (bool, int, float, str)
 _IN_FILE = re.compile(r"\$\(\s*([\w-]+)\s*([^()]*?)\s*\)")
@@ -31,10 +31,7 @@ _SUBSTITUTIONS: dict[str, Any] = {
     "var": lambda name, *rest: subs.LaunchConfiguration(name, default=_joined(rest)),
     "env": lambda name, *rest: subs.EnvironmentVariable(name, default_value=_joined(rest)),
     "find-pkg-share": FindPackageShare,
-    "find-pkg-prefix": FindPackagePrefix,
     "dirname": subs.ThisLaunchFileDir,
-    "filename": subs.ThisLaunchFile,
-    "anon": subs.AnonName,
 }
 
 

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from launch.events import Event
 
@@ -40,25 +39,19 @@ class ProcessExited(RunningProcessEvent):
 class ProcessIO(RunningProcessEvent):
     """A piece of output as it arrived: not a line, and bytes."""
 
-    fd: ClassVar[int]
     text: bytes
-    from_stdin = False
-
-    @property
-    def from_stdout(self) -> bool:
-        return self.fd == 1
-
-    @property
-    def from_stderr(self) -> bool:
-        return self.fd == 2
+    fd = 0
+    from_stdin = from_stdout = from_stderr = False
 
 
 class ProcessStdout(ProcessIO):
     fd = 1
+    from_stdout = True
 
 
 class ProcessStderr(ProcessIO):
     fd = 2
+    from_stderr = True
 
 
 @dataclass(kw_only=True, eq=False)
@@ -83,13 +76,5 @@ class SignalProcess(ProcessTargetedEvent):
         self.signal_name = self.signal.name
 
 
-def matches_pid(pid: int) -> Callable[[ExecuteProcess], bool]:
-    return lambda action: (action.process_details or {}).get("pid") == pid
-
-
 def matches_name(name: str) -> Callable[[ExecuteProcess], bool]:
     return lambda action: fnmatch.fnmatch(action.final_name or "", name)
-
-
-def matches_executable(executable: str) -> Callable[[ExecuteProcess], bool]:
-    return lambda action: os.path.basename((action.final_cmd or [""])[0]) == executable

@@ -11,6 +11,7 @@ from rclpy.context import Context as Context
 from rclpy.parameter import Parameter as Parameter
 from rclpy.signals import SignalHandlerOptions as SignalHandlerOptions
 from rclpy.signals import install_signal_handlers, uninstall_signal_handlers
+from rclpy.task import Future as Future
 from rclpy.utilities import (
     get_default_context,
 )
@@ -26,7 +27,6 @@ from rclpy.utilities import try_shutdown as _try_shutdown
 if TYPE_CHECKING:
     from rclpy.executors import Executor
     from rclpy.node import Node
-    from rclpy.task import Future
 
 _global_executor: Executor | None = None
 

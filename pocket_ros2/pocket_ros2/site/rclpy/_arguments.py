@@ -12,19 +12,11 @@ from typing import Any, NamedTuple
 import yaml
 
 from rclpy._parameter_files import file_sections, read_yaml
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import RCLInvalidROSArgsError, UnknownROSArgsError
 
 _LEVELS = ("debug", "info", "warn", "error", "fatal")
 _SCHEMES = {"rostopic://": "topic", "rosservice://": "service"}
 _SWITCHES = ("rosout-logs", "stdout-logs", "external-lib-logs")
-
-
-class RCLInvalidROSArgsError(RCLError):
-    """A ROS argument has the wrong form."""
-
-
-class UnknownROSArgsError(RCLError):
-    """A ROS argument does not exist."""
 
 
 class Remap(NamedTuple):
@@ -58,6 +50,7 @@ class RosArguments:
         arguments = iter(argv)
         inside = False
         for argument in arguments:
+            argument.encode()  # Refuses what the locale could not decode.
             if argument == "--ros-args":
                 inside = True
             elif not inside:

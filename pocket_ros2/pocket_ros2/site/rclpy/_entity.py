@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from rclpy._rclpy_pybind11 import InvalidHandle
 
 if TYPE_CHECKING:
     from rclpy.callback_groups import CallbackGroup
@@ -40,6 +43,16 @@ class Entity:
         wake = self._wake
         if wake is not None:
             wake()
+
+    def _check(self) -> None:
+        if self._destroyed:
+            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+
+    @property
+    def handle(self) -> AbstractContextManager[Any]:
+        """What can be entered until this is destroyed."""
+        self._check()
+        return nullcontext(self)
 
     def destroy(self) -> None:
         """Never call back again."""

@@ -9,5 +9,20 @@ class RCLError(RuntimeError):
     """The client library refused an operation."""
 
 
+class NodeNameNonExistentError(RCLError):
+    """No node has that name."""
+
+
+class RCLInvalidROSArgsError(RCLError):
+    """A ROS argument has the wrong form."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to parse ROS arguments: {reason}")
+
+
+class UnknownROSArgsError(RCLError):
+    """A ROS argument does not exist."""
+
+
 class InvalidHandle(RuntimeError):
     """The entity was destroyed before."""

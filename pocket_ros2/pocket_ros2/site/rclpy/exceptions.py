@@ -17,7 +17,7 @@ class NotInitializedException(Exception):
 class NameValidationException(ValueError):
     def __init__(self, name_type: str, name: str, error_msg: str, invalid_index: int) -> None:
         super().__init__(
-            f"Invalid {name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^"
+            f"Invalid {name_type}: {error_msg}:\n  '{name}'\n   {' ' * invalid_index}^ is invalid"
         )
         self.name_type = name_type
         self.name = name

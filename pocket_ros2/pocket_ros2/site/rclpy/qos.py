@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import warnings
 from enum import Enum, IntEnum
 from typing import Any
 
@@ -37,7 +38,7 @@ class QoSPolicyEnum(IntEnum):
     @classmethod
     def short_keys(cls) -> list[str]:
         """Return the names of all values as the command line spells them."""
-        return [member.name.lower() for member in cls if member.name != "UNKNOWN"]
+        return [member.name.lower() for member in cls]
 
     @classmethod
     def get_from_short_key(cls, name: str) -> int:
@@ -45,8 +46,6 @@ class QoSPolicyEnum(IntEnum):
 
     @property
     def short_key(self) -> str:
-        if self.name == "UNKNOWN":
-            raise AttributeError("UNKNOWN has no short key")
         return self.name.lower()
 
 
@@ -117,6 +116,7 @@ class QoSProfile:
         elif kwargs["history"] == HistoryPolicy.KEEP_LAST and "depth" not in kwargs:
             raise InvalidQoSProfileException("History set to KEEP_LAST without a depth setting.")
         for name, value in {
+            "history": None,
             "depth": 0,
             "reliability": ReliabilityPolicy.RELIABLE,
             "durability": DurabilityPolicy.VOLATILE,
@@ -153,7 +153,7 @@ class QoSProfile:
             reliability=2 if best_effort else 1,
             durability=1 if latched else 2,
             history=2 if self.history == HistoryPolicy.KEEP_ALL else 1,
-            depth=self.depth or Qos().depth,
+            depth=int(self.depth) or Qos().depth,
             deadline_ns=self.deadline.nanoseconds or INFINITE,
             lifespan_ns=self.lifespan.nanoseconds or INFINITE,
             liveliness=3 if manual else 1,
@@ -183,7 +183,13 @@ def _policy(name: str, kind: type) -> property:
         elif not isinstance(value, kind):
             raise AssertionError(f"{name} must be a {kind.__name__}, not {value!r}")
         if kind is int and value < 0:
-            raise ValueError(f"depth must not be negative, it is {value}")
+            raise ValueError(f"depth must be greater than or equal to zero, it is {value}")
+        if name == "depth" and value == 0 and self.history == HistoryPolicy.KEEP_LAST:
+            warnings.warn(
+                "A zero depth with KEEP_LAST doesn't make sense; "
+                f"it becomes {Qos().depth}, the default of the middleware",
+                stacklevel=3,
+            )
         setattr(self, slot, value)
 
     return property(lambda self: getattr(self, slot), check)

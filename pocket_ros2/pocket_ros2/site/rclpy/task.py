@@ -105,7 +105,8 @@ class Future(Generic[T]):
         """Call back at once where the future completes, now if it has."""
         with self._lock:
             if not self._finished():
-                self._direct.append(callback)
+                if callback not in self._direct:
+                    self._direct.append(callback)
                 return
         callback()
 

@@ -13,7 +13,7 @@ from rclpy._entity import Entity
 from rclpy.clock import Clock, ClockChange, JumpHandle, JumpThreshold, TimeJump
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
-from rclpy.exceptions import InvalidHandle, ROSInterruptException
+from rclpy.exceptions import ROSInterruptException
 
 if TYPE_CHECKING:
     from rclpy.callback_groups import CallbackGroup
@@ -71,40 +71,36 @@ class Timer(Entity):
         self._period_ns = int(value)
 
     def is_canceled(self) -> bool:
-        self._check_valid()
+        self._check()
         return self._canceled
 
     def is_ready(self) -> bool:
-        self._check_valid()
+        self._check()
         return self.ready()
 
     def cancel(self) -> None:
-        self._check_valid()
+        self._check()
         self._canceled = True
 
     def reset(self) -> None:
         """Start a full period from now, also after cancel()."""
-        self._check_valid()
+        self._check()
         with self._lock:
             self._next_call_ns = self._clock._now_ns() + self._period_ns
             self._canceled = False
         self.notify()
 
     def time_since_last_call(self) -> int:
-        self._check_valid()
+        self._check()
         return self._clock._now_ns() - self._last_call_ns
 
     def time_until_next_call(self) -> int | None:
         """Return nanoseconds, negative when overdue, or None when canceled."""
-        self._check_valid()
+        self._check()
         return self._remaining_ns()
 
     def _remaining_ns(self) -> int | None:
         return None if self._canceled else self._next_call_ns - self._clock._now_ns()
-
-    def _check_valid(self) -> None:
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
 
     def _before_jump(self) -> None:
         now = self._clock._now_ns()

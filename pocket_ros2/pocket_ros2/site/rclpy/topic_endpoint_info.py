@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from pocket_ros2.wire import Endpoint
 
-from rclpy.qos import QoSProfile
+from rclpy.qos import HistoryPolicy, QoSProfile, qos_profile_unknown
 from rclpy.type_hash import TypeHash
 
 
@@ -21,13 +22,13 @@ class TopicEndpointTypeEnum(IntEnum):
 
 @dataclass
 class TopicEndpointInfo:
-    node_name: str
-    node_namespace: str
-    topic_type: str
-    topic_type_hash: TypeHash
-    endpoint_type: TopicEndpointTypeEnum
-    endpoint_gid: list[int]
-    qos_profile: QoSProfile
+    node_name: str = ""
+    node_namespace: str = ""
+    topic_type: str = ""
+    topic_type_hash: TypeHash = field(default_factory=TypeHash)
+    endpoint_type: TopicEndpointTypeEnum = TopicEndpointTypeEnum.INVALID
+    endpoint_gid: list[int] = field(default_factory=list)
+    qos_profile: QoSProfile = field(default_factory=lambda: copy.copy(qos_profile_unknown))
 
     @classmethod
     def _from_wire(cls, endpoint: Endpoint) -> TopicEndpointInfo:
@@ -47,6 +48,7 @@ class TopicEndpointInfo:
     def __str__(self) -> str:
         gid = ".".join(f"{byte:02x}" for byte in self.endpoint_gid)
         qos = self.qos_profile
+        depth = f" ({qos.depth})" if qos.history == HistoryPolicy.KEEP_LAST else ""
         return (
             f"Node name: {self.node_name}\n"
             f"Node namespace: {self.node_namespace}\n"
@@ -56,7 +58,7 @@ class TopicEndpointInfo:
             f"GID: {gid}\n"
             "QoS profile:\n"
             f"  Reliability: {qos.reliability.name}\n"
-            f"  History (Depth): {qos.history.name} ({qos.depth})\n"
+            f"  History (Depth): {qos.history.name}{depth}\n"
             f"  Durability: {qos.durability.name}\n"
             f"  Lifespan: {qos.lifespan}\n"
             f"  Deadline: {qos.deadline}\n"

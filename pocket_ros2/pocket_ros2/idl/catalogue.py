@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import functools
 import os
-import re
 from pathlib import Path
 
 from pocket_ros2 import workspace
@@ -19,10 +18,8 @@ _PARTS = {
     "srv": ("_Request", "_Response"),
     "action": ("_Goal", "_Result", "_Feedback"),
 }
-_DERIVED = re.compile(
-    r"(.*?)_(Goal|Result|Feedback|FeedbackMessage|Event|Request|Response"
-    r"|(?:SendGoal|GetResult)(?:_(?:Request|Response|Event))?)"
-)
+_UUID = "unique_identifier_msgs/msg/UUID"
+_TIME = "builtin_interfaces/msg/Time"
 
 
 def interface_packages() -> dict[str, Path]:
@@ -70,21 +67,60 @@ def files(folder: Path, kind: str) -> dict[str, Path]:
 def message(name: str) -> Message:
     """Return the structure called name: a message or a part of a service or an action.
 
+    A service or an action itself has its parts as members, for its type hash only.
+
     Raises:
         InterfaceError: There is no such interface; the message lists what the package has.
     """
-    package, _, rest = name.partition("/")
-    kind, _, short = rest.partition("/")
-    derived = _DERIVED.fullmatch(short)
-    if derived is not None and kind != "msg":
-        owner, part = f"{package}/{kind}/{derived[1]}", derived[2]
-        for found in parts(owner):
-            if found.name == name:
-                return found
-        return _made_up(owner, part, name)
-    if kind == "msg":
-        return parts(name)[0]
-    raise InterfaceError(f"{name!r} is not a structure; its parts are, for example {name}_Request")
+    package, kind, short = split(name)
+    known = _structures(f"{package}/{kind}/{short.partition('_')[0]}")
+    if name not in known:
+        raise InterfaceError(f"interface {name!r} is unknown; there is: {', '.join(known)}")
+    return known[name]
+
+
+@functools.cache
+def _structures(name: str) -> dict[str, Message]:
+    """Return all structures that one definition file stands for."""
+    made = [*parts(name)]
+    if "/srv/" in name:
+        made += _service(name)
+    elif "/action/" in name:
+        goal, result, feedback = (part.name for part in made)
+        made += [
+            _made(f"{name}_FeedbackMessage", goal_id=_UUID, feedback=feedback),
+            _made(f"{name}_SendGoal_Request", goal_id=_UUID, goal=goal),
+            _made(f"{name}_SendGoal_Response", accepted="boolean", stamp=_TIME),
+            _made(f"{name}_GetResult_Request", goal_id=_UUID),
+            _made(f"{name}_GetResult_Response", status="int8", result=result),
+            *_service(f"{name}_SendGoal"),
+            *_service(f"{name}_GetResult"),
+            _made(
+                name,
+                goal=goal,
+                result=result,
+                feedback=feedback,
+                send_goal_service=f"{name}_SendGoal",
+                get_result_service=f"{name}_GetResult",
+                feedback_message=f"{name}_FeedbackMessage",
+            ),
+        ]
+    return {part.name: part for part in made}
+
+
+def _service(name: str) -> list[Message]:
+    request, response, event = (f"{name}_{part}" for part in ("Request", "Response", "Event"))
+    fields = (
+        Field("info", Type("service_msgs/msg/ServiceEventInfo")),
+        Field("request", Type(request, 0, "sequence", 1)),
+        Field("response", Type(response, 0, "sequence", 1)),
+    )
+    whole = _made(name, request_message=request, response_message=response, event_message=event)
+    return [Message(event, fields, {}), whole]
+
+
+def _made(name: str, **types: str) -> Message:
+    return Message(name, tuple(Field(label, Type(base)) for label, base in types.items()), {})
 
 
 @functools.cache
@@ -110,46 +146,3 @@ def split(name: str) -> tuple[str, str, str]:
     if len(pieces) != 3 or pieces[1] not in KINDS or not all(pieces):
         raise InterfaceError(f"bad interface name {name!r}: expected package/msg|srv|action/Name")
     return pieces[0], pieces[1], pieces[2]
-
-
-def _made_up(owner: str, part: str, name: str) -> Message:
-    """Write down the structures that services and actions imply."""
-    goal_id = Field("goal_id", Type("unique_identifier_msgs/msg/UUID"))
-    service, _, event = name.rpartition("_")
-    fields: dict[str, tuple[Field, ...]] = {
-        "FeedbackMessage": (goal_id, Field("feedback", Type(f"{owner}_Feedback"))),
-        "SendGoal_Request": (goal_id, Field("goal", Type(f"{owner}_Goal"))),
-        "SendGoal_Response": (
-            Field("accepted", Type("boolean")),
-            Field("stamp", Type("builtin_interfaces/msg/Time")),
-        ),
-        "GetResult_Request": (goal_id,),
-        "GetResult_Response": (
-            Field("status", Type("int8")),
-            Field("result", Type(f"{owner}_Result")),
-        ),
-    }
-    if event == "Event":
-        made: tuple[Field, ...] = (
-            Field("info", Type("service_msgs/msg/ServiceEventInfo")),
-            Field("request", Type(f"{service}_Request", 0, "sequence", 1)),
-            Field("response", Type(f"{service}_Response", 0, "sequence", 1)),
-        )
-    elif part in fields and "/action/" in owner:
-        made = fields[part]
-    else:
-        raise InterfaceError(f"interface {name!r} is unknown: {owner} has no part {part}")
-    return Message(name, made, {})
-
-
-def outline(name: str) -> tuple[Field, ...]:
-    """Return the members under which a service or an action as a whole is described."""
-    if "/msg/" in name:
-        return message(name).members
-    labels = {"Request": "request_message", "Response": "response_message"}
-    labels["Event"] = "event_message"
-    if "/action/" in name and not name.endswith(("_SendGoal", "_GetResult")):
-        labels = {"Goal": "goal", "Result": "result", "Feedback": "feedback"}
-        labels |= {"SendGoal": "send_goal_service", "GetResult": "get_result_service"}
-        labels["FeedbackMessage"] = "feedback_message"
-    return tuple(Field(label, Type(f"{name}_{part}")) for part, label in labels.items())

@@ -125,29 +125,19 @@ def _shown(value: Any) -> str:
     return text
 
 
-class Service(metaclass=_Meta):
-    """Base of all service classes; not meant to be instantiated."""
-
-    Request: ClassVar[type[Message]]
-    Response: ClassVar[type[Message]]
+class _Group(metaclass=_Meta):
     _TYPE_SUPPORT: ClassVar[TypeSupport]
 
     def __init__(self) -> None:
-        raise NotImplementedError("a service class has no instances; use its Request and Response")
+        raise NotImplementedError(f"{type(self).__name__} has no instances; its parts have")
 
 
-class Action(metaclass=_Meta):
-    """Base of all action classes; not meant to be instantiated."""
+class Service(_Group):
+    """Base of all service classes, which hold the two messages."""
 
-    Goal: ClassVar[type[Message]]
-    Result: ClassVar[type[Message]]
-    Feedback: ClassVar[type[Message]]
-    _TYPE_SUPPORT: ClassVar[TypeSupport]
 
-    def __init__(self) -> None:
-        raise NotImplementedError(
-            "an action class has no instances; use its Goal, Result, Feedback"
-        )
+class Action(_Group):
+    """Base of all action classes, which hold the messages and services of an action."""
 
 
 def snake(name: str) -> str:

@@ -14,49 +14,43 @@ from typing import Any
 
 from pocket_ros2.idl import catalogue
 from pocket_ros2.idl.classes import load, snake
-
-_PARTS = {
-    "msg": ("",),
-    "srv": ("", "_Request", "_Response"),
-    "action": (
-        *("", "_Goal", "_Result", "_Feedback", "_SendGoal", "_GetResult", "_FeedbackMessage"),
-        *(f"_{s}_{p}" for s in ("SendGoal", "GetResult") for p in ("Request", "Response")),
-    ),
-}
+from pocket_ros2.idl.model import InterfaceError
 
 
 class _InterfaceModule(ModuleType):
-    """A module that makes its classes on demand; `names` maps them to interface names."""
+    """A module that makes its classes on demand; `__all__` names the interfaces."""
 
-    names: dict[str, str]
+    __all__: list[str]
 
     def __getattr__(self, name: str) -> Any:
-        interface = self.__dict__["names"].get(name)
-        if interface is None:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        made = load(interface)
+        package, kind, *_ = (*self.__name__.split("."), "")
+        try:
+            if name.partition("_")[0] not in self.__all__:
+                raise InterfaceError(name)
+            made = load(f"{package}/{kind}/{name}")
+        except InterfaceError:
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}") from None
         setattr(self, name, made)
         return made
 
     def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *self.names})
+        return sorted({*self.__dict__, *self.__all__})
 
 
 class _Loader(Loader):
     """Creates interface modules; there is no code to run in them."""
 
-    def __init__(self, names: dict[str, str]) -> None:
+    def __init__(self, names: list[str]) -> None:
         self.names = names
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """Return the empty module."""
+        """Return the module, which is complete."""
         module = _InterfaceModule(spec.name)
-        module.names = self.names
+        module.__all__ = self.names
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Declare what a star import takes."""
-        module.__all__ = list(self.names)  # type: ignore[attr-defined]
+        """Do nothing."""
 
 
 def find_spec(name: str) -> ModuleSpec | None:
@@ -66,18 +60,8 @@ def find_spec(name: str) -> ModuleSpec | None:
     folder = catalogue.package_folder(package)
     if folder is None or kind not in ("", *catalogue.KINDS):
         return None
-    if not kind:
-        return ModuleSpec(name, _Loader({}), is_package=True)
-    found = catalogue.files(folder, kind)
-    if not found:
+    found = catalogue.files(folder, kind) if kind else {}
+    names = [short for short in found if private in ("", f"_{snake(short)}")]
+    if kind and not names:
         return None
-    if private:
-        found = {short: file for short, file in found.items() if f"_{snake(short)}" == private}
-        if not found:
-            return None
-    names = {
-        f"{short}{part}": f"{package}/{kind}/{short}{part}"
-        for short in found
-        for part in _PARTS[kind]
-    }
     return ModuleSpec(name, _Loader(names), is_package=not private)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Container
 
 from pocket_ros2.idl.model import PRIMITIVES, STRINGS, Field, InterfaceError, Message, Type, Value
 
@@ -18,8 +19,10 @@ _TYPE = re.compile(
     r"(?P<package>[a-z][a-z0-9_]*/)?(?P<base>\w+)(?:<=(?P<bound>\d+))?"
     r"(?P<repeat>\[(?P<most><=)?(?P<size>\d*)\])?"
 )
-_FIELD_NAME = re.compile(r"(?!.*__)(?!.*_$)[a-z][a-z0-9_]*")
-_CONSTANT_NAME = re.compile(r"[A-Z](?:[A-Z0-9_]?[A-Z0-9]+)*")
+_NAMES = {
+    "field": (r"(?!.*__)(?!.*_$)[a-z][a-z0-9_]*", "lower_snake_case, no Python keyword"),
+    "constant": (r"[A-Z](?:[A-Z0-9_]?[A-Z0-9]+)*", "UPPER_SNAKE_CASE"),
+}
 _MESSAGE_NAME = re.compile(r"[A-Z][A-Za-z0-9]*")
 _STRING_ITEM = re.compile(r"\s*(\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[^,\"']*)\s*(?:,|$)")
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False}
@@ -62,30 +65,23 @@ def _parse_part(lines: list[str], start: int, end: int, name: str, source: str) 
             kind = _type(spelled, name.partition("/")[0])
             if "=" in rest:
                 label, text = (part.strip() for part in rest.split("=", 1))
-                constants[_constant_name(label, constants)] = _constant(kind, text)
+                constants[_unique("constant", label, constants)] = _constant(kind, text)
             else:
                 label, _, text = rest.strip().partition(" ")
                 text = text.strip()
                 default = _default(kind, text) if text else None
-                fields[_field_name(label, fields)] = Field(label, kind, default)
+                fields[_unique("field", label, fields)] = Field(label, kind, default)
         except ValueError as error:
             raise InterfaceError(f"{source}:{number + 1}: {error}") from None
     return Message(name, tuple(fields.values()), constants)
 
 
-def _field_name(name: str, taken: dict[str, Field]) -> str:
-    if not _FIELD_NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise ValueError(f"bad field name {name!r}: use lower_snake_case, no Python keyword")
+def _unique(what: str, name: str, taken: Container[str]) -> str:
+    pattern, style = _NAMES[what]
+    if not re.fullmatch(pattern, name) or keyword.iskeyword(name):
+        raise ValueError(f"bad {what} name {name!r}: use {style}")
     if name in taken:
-        raise ValueError(f"field {name!r} is defined twice")
-    return name
-
-
-def _constant_name(name: str, taken: dict[str, Value]) -> str:
-    if not _CONSTANT_NAME.fullmatch(name):
-        raise ValueError(f"bad constant name {name!r}: use UPPER_SNAKE_CASE")
-    if name in taken:
-        raise ValueError(f"constant {name!r} is defined twice")
+        raise ValueError(f"{what} {name!r} is defined twice")
     return name
 
 

@@ -7,14 +7,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import re
 from typing import Any
 
 from pocket_ros2.idl import catalogue
 from pocket_ros2.idl.model import PRIMITIVES, STRINGS, Field
 
 _REPEATS = {"": 0, "array": 48, "bounded": 96, "sequence": 144}
-_STRUCTURE = re.compile(r".*_(Goal|Result|Feedback|FeedbackMessage|Request|Response|Event)")
 
 
 @functools.cache
@@ -31,8 +29,7 @@ def type_hash(name: str) -> str:
 def _describe(name: str, described: dict[str, dict[str, Any]]) -> None:
     if name in described:
         return
-    whole = "/msg/" not in name and not _STRUCTURE.fullmatch(name)
-    members = catalogue.outline(name) if whole else catalogue.message(name).members
+    members = catalogue.message(name).members
     described[name] = {"type_name": name, "fields": [_field(member) for member in members]}
     for member in members:
         if member.type.nested:

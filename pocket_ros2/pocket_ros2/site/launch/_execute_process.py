@@ -169,7 +169,6 @@ class ExecuteProcess(Action):
         self.__completed = context.asyncio_loop.create_future()
         context.add_completion_future(self.__completed)
         self.__stop = context.asyncio_loop.create_future()
-
         for handler in (
             _OnEvent(ProcessTargetedEvent, self.__on_targeted),
             _OnEvent(Shutdown, self.__on_shutdown),
@@ -194,29 +193,33 @@ class ExecuteProcess(Action):
         finally:
             self.__completed.set_result(None)
 
-    async def __run_once(self, context: LaunchContext) -> bool:
-        """Run the program once; return whether to run it again."""
-        details, cmd = self.process_details, self.final_cmd
-        if self.log_cmd:
-            self.__logger.info(f"process details: cmd='{' '.join(cmd)}', cwd='{details['cwd']}'")
-        start = asyncio.create_subprocess_exec
+    async def __start(self, stdout: int, stderr: int) -> asyncio.subprocess.Process:
+        """Start the program, and leave the ends to write to with it alone."""
+        start, cmd = asyncio.create_subprocess_exec, self.final_cmd
         if self.shell:
             start, cmd = asyncio.create_subprocess_shell, [" ".join(cmd)]
-        outputs = {ProcessStdout: _Output(self.__tty), ProcessStderr: _Output(self.__tty)}
-        stdout, stderr = (output.theirs for output in outputs.values())
         try:
-            try:
-                process = self.__process = await start(
-                    *cmd,
-                    stdout=stdout,
-                    stderr=stderr,
-                    cwd=details["cwd"],
-                    env=details["env"],
-                    preexec_fn=_end_with_parent,
-                )
-            finally:
-                os.close(stdout)
-                os.close(stderr)
+            return await start(
+                *cmd,
+                stdout=stdout,
+                stderr=stderr,
+                cwd=self.process_details["cwd"],
+                env=self.process_details["env"],
+                preexec_fn=_end_with_parent,
+            )
+        finally:
+            os.close(stdout)
+            os.close(stderr)
+
+    async def __run_once(self, context: LaunchContext) -> bool:
+        """Run the program once; return whether to run it again."""
+        details, command = self.process_details, " ".join(self.final_cmd)
+        if self.log_cmd:
+            self.__logger.info(f"process details: cmd='{command}', cwd='{details['cwd']}'")
+        outputs = {ProcessStdout: _Output(self.__tty), ProcessStderr: _Output(self.__tty)}
+        try:
+            process = await self.__start(*(output.theirs for output in outputs.values()))
+            self.__process = process
             context._processes.add(process)
             details["pid"] = process.pid
             self.__logger.info(f"process started with pid [{process.pid}]")
@@ -235,8 +238,7 @@ class ExecuteProcess(Action):
                 self.__logger.info(f"process has finished cleanly [pid {process.pid}]")
             else:
                 self.__logger.error(
-                    f"process has died [pid {process.pid}, exit code {code}, "
-                    f"cmd '{' '.join(cmd)}']."
+                    f"process has died [pid {process.pid}, exit code {code}, cmd '{command}']."
                 )
             # Not for long: a grandchild may hold the pipes.
             await asyncio.wait([output.ended for output in outputs.values()], timeout=_DRAIN_S)

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +16,12 @@ import launch.logging
 import yaml
 from launch import Action, EventHandler, LaunchContext, SomeSubstitutionsType
 from launch.actions import ExecuteProcess
+from launch.event_handlers import OnShutdown
 from launch.events import matches_action
 from launch.substitution import as_pairs, as_text
 from pocket_ros2.subset import unsupported
 
 from launch_ros import _scratch
-from launch_ros._ros_node import get_ros_node
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.events.lifecycle import ChangeState, StateTransition
 from launch_ros.parameter_descriptions import (
@@ -172,6 +175,45 @@ class Node(ExecuteProcess):
         return str(path)
 
 
+def _ros_node(context: LaunchContext) -> Any:
+    """Return the node of the launch itself; it spins in a thread until the launch shuts down."""
+    node = context.get_locals_as_dict().get("launch_ros_node")
+    if node is not None:
+        return node
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.parameter import Parameter
+    from rclpy.signals import SignalHandlerOptions
+
+    ros = rclpy.Context()
+    rclpy.init(args=[], context=ros, signal_handler_options=SignalHandlerOptions.NO)
+    overrides = [
+        Parameter("use_sim_time", value=parameters["use_sim_time"])
+        for parameters in context.launch_configurations.get("global_params", ())
+        if isinstance(parameters, dict) and "use_sim_time" in parameters
+    ]
+    name = f"launch_ros_{os.getpid()}"
+    node = rclpy.create_node(name, context=ros, parameter_overrides=overrides)
+    executor = SingleThreadedExecutor(context=ros)
+    executor.add_node(node)
+
+    def spin() -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, daemon=True)
+    thread.start()
+
+    def stop(event: Any, context: LaunchContext) -> None:
+        ros.try_shutdown()
+        thread.join(5.0)
+        node.destroy_node()
+
+    context.register_event_handler(OnShutdown(on_shutdown=stop), append=True)
+    context.extend_globals({"launch_ros_node": node})
+    return node
+
+
 @dataclass(kw_only=True, eq=False)
 class LifecycleNode(Node):
     """Runs a managed node: emits StateTransition, obeys ChangeState events."""
@@ -187,7 +229,7 @@ class LifecycleNode(Node):
         from lifecycle_msgs.msg import Transition, TransitionEvent
         from lifecycle_msgs.srv import ChangeState as ChangeStateService
 
-        node = get_ros_node(context)
+        node = _ros_node(context)
         client = node.create_client(ChangeStateService, f"{self.node_name}/change_state")
 
         def on_transition(message: Any) -> None:

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from launch.events.process import ProcessExited
+from launch.events.process import ProcessExited, RunningProcessEvent
 
 from launch_testing.asserts import assertInStderr, assertInStdout
 from launch_testing.util import NoMatchingProcessException, resolveProcesses
@@ -46,15 +46,18 @@ class _Recorder:
             raise KeyError(key)
         return found
 
-    def _wait(self, holds: Any, timeout: float) -> bool:
-        def holds_yet() -> bool:
+    def _wait(self, check: Callable[[], None], timeout: float) -> bool:
+        """Return whether the check came to pass in time."""
+
+        def passes() -> bool:
             try:
-                return bool(holds())
+                check()
             except (AssertionError, NoMatchingProcessException):
                 return False
+            return True
 
         with self._changed:
-            return self._changed.wait_for(holds_yet, timeout)
+            return self._changed.wait_for(passes, timeout)
 
 
 class ActiveIoHandler(_Recorder):
@@ -76,11 +79,9 @@ class ActiveIoHandler(_Recorder):
         """Wait until a process wrote that; look at stream="stdout" when it is not a log."""
         check = {"stdout": assertInStdout, "stderr": assertInStderr}[stream]
 
-        def holds() -> bool:
-            check(self, expected_output, process, cmd_args, **kwargs)
-            return True
-
-        return self._wait(holds, timeout)
+        return self._wait(
+            lambda: check(self, expected_output, process, cmd_args, **kwargs), timeout
+        )
 
     def assertWaitFor(self, *args: Any, **kwargs: Any) -> None:
         assert self.waitFor(*args, **kwargs), (
@@ -95,19 +96,19 @@ class ActiveProcInfoHandler(_Recorder):
     def __getitem__(self, key: Any) -> Any:
         return self._of(key)[-1]
 
-    def assertWaitForStartup(self, process: Any, *args: Any, **kwargs: Any) -> None:
-        self._assert_wait("start", lambda found: True, process, *args, **kwargs)
-
-    def assertWaitForShutdown(self, process: Any, *args: Any, **kwargs: Any) -> None:
-        def ended(found: Any) -> bool:
-            return isinstance(self[found], ProcessExited)
-
-        self._assert_wait("finish", ended, process, *args, **kwargs)
-
-    def _assert_wait(
-        self, what: str, holds: Any, process: Any, cmd_args: Any = None, *, timeout: float = 10
+    def assertWaitForStartup(
+        self, process: Any, cmd_args: Any = None, *, timeout: float = 10
     ) -> None:
-        def holds_yet() -> bool:
-            return holds(resolveProcesses(self, process=process, cmd_args=cmd_args)[0])
+        self._assert_wait(RunningProcessEvent, "start", process, cmd_args, timeout)
 
-        assert self._wait(holds_yet, timeout), f"Timed out waiting for '{process}' to {what}"
+    def assertWaitForShutdown(
+        self, process: Any, cmd_args: Any = None, *, timeout: float = 10
+    ) -> None:
+        self._assert_wait(ProcessExited, "finish", process, cmd_args, timeout)
+
+    def _assert_wait(self, kind: type, what: str, process: Any, args: Any, timeout: float) -> None:
+        def check() -> None:
+            found = resolveProcesses(self, process=process, cmd_args=args)
+            assert isinstance(self[found[0]], kind)
+
+        assert self._wait(check, timeout), f"Timed out waiting for process '{process}' to {what}"

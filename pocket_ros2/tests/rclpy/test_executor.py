@@ -87,7 +87,7 @@ def test_one_pass_runs_everything_ready_once_in_the_order_of_kinds(context, exec
             (Entity.TIMER, "timer"),
             (Entity.WAITABLE, "waitable"),
         ):
-            owner._adopt(Always(kind, ReentrantCallbackGroup(), log, f"{prefix}.{name}"))
+            owner._rclpy_adopt(Always(kind, ReentrantCallbackGroup(), log, f"{prefix}.{name}"))
 
     kinds = ["timer", "subscription", "guard", "client", "service"]
     one_pass = ["a.waitable", "b.waitable"]
@@ -112,7 +112,7 @@ def test_busy_timer_does_not_starve_a_subscription(executor, node):
 
 def test_tasks_run_before_entities(executor, node):
     log = []
-    node._adopt(Always(Entity.WAITABLE, ReentrantCallbackGroup(), log, "waitable"))
+    node._rclpy_adopt(Always(Entity.WAITABLE, ReentrantCallbackGroup(), log, "waitable"))
     executor.create_task(log.append, "task")
 
     executor.spin_once(timeout_sec=0)
@@ -152,21 +152,29 @@ def test_exception_in_callback_leaves_spin_of_many_threads(context, node):
 
 def test_destroyed_entity_does_not_fire_even_when_it_was_ready(executor, node):
     log = []
-    second = node.create_guard_condition(lambda: log.append("second"))
 
     def first():
         log.append("first")
-        node.destroy_guard_condition(second)
+        node.destroy_guard_condition(guards[1])
 
-    node._entities.reverse()
-    node.create_guard_condition(first).trigger()
-    second.trigger()
-    node._entities.reverse()
-    node._ordered = None
+    guards = [
+        node.create_guard_condition(callback) for callback in (first, lambda: log.append("second"))
+    ]
+    for guard in guards:
+        guard.trigger()
     for _ in range(3):
         executor.spin_once(timeout_sec=0)
 
     assert log == ["first"]
+
+
+def test_timer_destroyed_while_the_executor_looks_at_it_is_left_out(executor, node):
+    timer = node.create_timer(60.0, None)
+    timer.ready = lambda: bool(node.destroy_timer(timer) and False)
+
+    executor.spin_once(timeout_sec=0.0)
+
+    assert list(node.timers) == []
 
 
 def test_entities_created_in_callbacks_are_served(executor, node):

@@ -64,7 +64,7 @@ def test_server_without_execute_callback_gives_results_through_the_handle(
     kept = []
 
     def accepted(goal_handle):
-        goal_handle.execute()
+        getattr(goal_handle, start)()
         kept.append(goal_handle)
 
     ActionServer(node, Fibonacci, "fibonacci", handle_accepted_callback=accepted)

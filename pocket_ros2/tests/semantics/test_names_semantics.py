@@ -11,6 +11,7 @@ import time
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -155,3 +156,57 @@ def test_submodules_come_with_the_node_as_in_rclpy():
     )
 
     assert done.stdout == "[]\n"
+
+
+UPSTREAM = {
+    *("_allow_undeclared_parameters", "_clock", "_context", "_default_callback_group"),
+    *("_descriptors", "_logger", "_managed_entities", "_parameter_event_publisher"),
+    *("_parameter_overrides", "_parameter_service", "_parameters", "_rate_group"),
+    *("_on_set_parameters_callbacks", "_post_set_parameters_callbacks"),
+    *("_pre_set_parameters_callbacks", "_state_machine", "_time_source"),
+}
+
+
+def test_private_names_of_a_node_are_free_for_programs_as_far_as_rclpy_leaves_them(make_node):
+    node = make_node()
+    lifecycle_node = LifecycleNode("managed", context=node.context)
+    taken = {name for owner in (node, lifecycle_node) for name in dir(owner)}
+
+    private = {name for name in taken if name.startswith("_") and not name.startswith("__")}
+    assert {
+        name for name in private if "__" not in name and not name.startswith("_rclpy_")
+    } - UPSTREAM == set()
+
+
+def test_node_with_common_private_names_of_its_own_works(make_node):
+    class Greedy(rclpy.node.Node):
+        def __init__(self, context):
+            super().__init__("greedy", context=context)
+            for name in ("lock", "session", "executor", "publishers", "name", "token", "rates"):
+                setattr(self, f"_{name}", None)
+            for name in ("arguments", "entities", "namespace", "destroyed", "ordered"):
+                setattr(self, f"_{name}", True)
+            self.heard = []
+            self.create_subscription(String, "topic", self._check, 10)
+            self.publisher = self.create_publisher(String, "topic", 10)
+            self.declare_parameter("speed", 1.0)
+
+        def _check(self, message):
+            self.heard.append(message)
+
+        def _notify(self, one, two):
+            raise AssertionError("called")
+
+        _destroy = _resolve = _forget = _adopt = _identity = _overridden = _notify
+
+    node = Greedy(make_node().context)
+    node.publisher.publish(String())
+    deadline = time.monotonic() + DEADLINE_S
+    with SingleThreadedExecutor(context=node.context) as executor:
+        executor.add_node(node)
+        while not node.heard:
+            assert time.monotonic() < deadline
+            executor.spin_once(timeout_sec=0.1)
+    assert node.resolve_topic_name("topic") == "/topic"
+    node.destroy_subscription(next(node.subscriptions))
+    node.destroy_node()

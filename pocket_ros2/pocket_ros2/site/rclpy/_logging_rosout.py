@@ -26,9 +26,9 @@ _busy = threading.local()
 def attach(node: Node, qos_profile: QoSProfile) -> None:
     """Publish the messages of this node's loggers from now on."""
     publisher = node.context._session.publisher(
-        node._token, "/rosout", Log._TYPE_SUPPORT, qos_profile._to_wire()
+        node._rclpy_token, "/rosout", Log._TYPE_SUPPORT, qos_profile._to_wire()
     )
-    node._rosout_publisher = publisher
+    node._rclpy_rosout_publisher = publisher
     with _lock:
         _publishers.setdefault(node.get_logger().name, []).append(publisher)
         if _publish not in console.sinks:
@@ -38,14 +38,14 @@ def attach(node: Node, qos_profile: QoSProfile) -> None:
 def detach(node: Node) -> None:
     """Stop, when the node is destroyed."""
     name = node.get_logger().name
-    publisher = getattr(node, "_rosout_publisher", None)
+    publisher = getattr(node, "_rclpy_rosout_publisher", None)
     with _lock:
         remaining = [other for other in _publishers.pop(name, []) if other is not publisher]
         if remaining:
             _publishers[name] = remaining
     if publisher is not None:
         publisher.close()
-        node._rosout_publisher = None
+        node._rclpy_rosout_publisher = None
 
 
 def _publisher_of(name: str) -> Any:

@@ -9,16 +9,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rclpy._rclpy_pybind11 import RCLError
+from rclpy._rclpy_pybind11 import NodeNameNonExistentError
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rclpy.validate_namespace import validate_namespace
 from rclpy.validate_node_name import validate_node_name
 
 NamesAndTypes = list[tuple[str, list[str]]]
-
-
-class NodeNameNonExistentError(RCLError):
-    """No node has that name."""
 
 
 class GraphMixin:
@@ -30,18 +26,18 @@ class GraphMixin:
     resolve_service_name: Callable[..., str]
 
     def get_node_names(self) -> list[str]:
-        return [name for name, _, _ in self._session.graph.nodes()]
+        return [name for name, _, _ in self._rclpy_session.graph.nodes()]
 
     def get_fully_qualified_node_names(self) -> list[str]:
-        return [f"{ns.rstrip('/')}/{name}" for name, ns, _ in self._session.graph.nodes()]
+        return [f"{ns.rstrip('/')}/{name}" for name, ns, _ in self._rclpy_session.graph.nodes()]
 
     def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
-        return [(name, namespace) for name, namespace, _ in self._session.graph.nodes()]
+        return [(name, namespace) for name, namespace, _ in self._rclpy_session.graph.nodes()]
 
     def get_node_names_and_namespaces_with_enclaves(self) -> list[tuple[str, str, str]]:
-        return self._session.graph.nodes()
+        return self._rclpy_session.graph.nodes()
 
-    def _names_and_types(self, *kinds: str, node: tuple[str, str] | None = None) -> NamesAndTypes:
+    def __names_and_types(self, *kinds: str, node: tuple[str, str] | None = None) -> NamesAndTypes:
         if node is not None:
             name, namespace = node
             validate_node_name(name)
@@ -53,77 +49,81 @@ class GraphMixin:
         found: dict[str, set[str]] = {}
         for kind in kinds:
             place = None if node is None else (node[1], node[0])
-            for endpoint in self._session.graph.endpoints(kind, None, place):
+            for endpoint in self._rclpy_session.graph.endpoints(kind, None, place):
                 found.setdefault(endpoint.topic, set()).add(endpoint.type_name)
         return [(name, sorted(types)) for name, types in sorted(found.items())]
 
     def get_topic_names_and_types(self, no_demangle: bool = False) -> NamesAndTypes:
-        return self._names_and_types("MP", "MS")
+        return self.__names_and_types("MP", "MS")
 
     def get_service_names_and_types(self) -> NamesAndTypes:
-        return self._names_and_types("SS", "SC")
+        return self.__names_and_types("SS", "SC")
 
     def get_publisher_names_and_types_by_node(
         self, node_name: str, node_namespace: str, no_demangle: bool = False
     ) -> NamesAndTypes:
-        return self._names_and_types("MP", node=(node_name, node_namespace))
+        return self.__names_and_types("MP", node=(node_name, node_namespace))
 
     def get_subscriber_names_and_types_by_node(
         self, node_name: str, node_namespace: str, no_demangle: bool = False
     ) -> NamesAndTypes:
-        return self._names_and_types("MS", node=(node_name, node_namespace))
+        return self.__names_and_types("MS", node=(node_name, node_namespace))
 
     def get_service_names_and_types_by_node(
         self, node_name: str, node_namespace: str
     ) -> NamesAndTypes:
-        return self._names_and_types("SS", node=(node_name, node_namespace))
+        return self.__names_and_types("SS", node=(node_name, node_namespace))
 
     def get_client_names_and_types_by_node(
         self, node_name: str, node_namespace: str
     ) -> NamesAndTypes:
-        return self._names_and_types("SC", node=(node_name, node_namespace))
+        return self.__names_and_types("SC", node=(node_name, node_namespace))
 
     def count_publishers(self, topic_name: str) -> int:
-        return len(self._session.graph.endpoints("MP", self.resolve_topic_name(topic_name)))
+        return len(self._rclpy_session.graph.endpoints("MP", self.resolve_topic_name(topic_name)))
 
     def count_subscribers(self, topic_name: str) -> int:
-        return len(self._session.graph.endpoints("MS", self.resolve_topic_name(topic_name)))
+        return len(self._rclpy_session.graph.endpoints("MS", self.resolve_topic_name(topic_name)))
 
     def count_clients(self, service_name: str) -> int:
-        return len(self._session.graph.endpoints("SC", self.resolve_service_name(service_name)))
+        return len(
+            self._rclpy_session.graph.endpoints("SC", self.resolve_service_name(service_name))
+        )
 
     def count_services(self, service_name: str) -> int:
-        return len(self._session.graph.endpoints("SS", self.resolve_service_name(service_name)))
+        return len(
+            self._rclpy_session.graph.endpoints("SS", self.resolve_service_name(service_name))
+        )
 
-    def _info_by_topic(self, kind: str, topic: str, no_mangle: bool) -> list[TopicEndpointInfo]:
+    def __info_by_topic(self, kind: str, topic: str, no_mangle: bool) -> list[TopicEndpointInfo]:
         name = topic if no_mangle else self.resolve_topic_name(topic)
         return [
             TopicEndpointInfo._from_wire(endpoint)
-            for endpoint in self._session.graph.endpoints(kind, name)
+            for endpoint in self._rclpy_session.graph.endpoints(kind, name)
         ]
 
     def get_publishers_info_by_topic(
         self, topic_name: str, no_mangle: bool = False
     ) -> list[TopicEndpointInfo]:
-        return self._info_by_topic("MP", topic_name, no_mangle)
+        return self.__info_by_topic("MP", topic_name, no_mangle)
 
     def get_subscriptions_info_by_topic(
         self, topic_name: str, no_mangle: bool = False
     ) -> list[TopicEndpointInfo]:
-        return self._info_by_topic("MS", topic_name, no_mangle)
+        return self.__info_by_topic("MS", topic_name, no_mangle)
 
     def wait_for_node(self, fully_qualified_node_name: str, timeout: float) -> bool:
         """Block until a node is there; False after the timeout or on shutdown."""
         wanted = "/" + fully_qualified_node_name.lstrip("/")
-        return self._wait_for_graph(
+        return self._rclpy_wait_for_graph(
             lambda: wanted in self.get_fully_qualified_node_names(), timeout
         )
 
-    def _wait_for_graph(self, condition: Callable[[], bool], timeout: float | None) -> bool:
+    def _rclpy_wait_for_graph(self, condition: Callable[[], bool], timeout: float | None) -> bool:
         deadline = None if timeout is None or timeout < 0 else time.monotonic() + timeout
         changed = threading.Event()
         self.context.on_shutdown(changed.set)
-        stop = self._session.graph.on_change(changed.set)
+        stop = self._rclpy_session.graph.on_change(changed.set)
         try:
             while self.context.ok():
                 changed.clear()

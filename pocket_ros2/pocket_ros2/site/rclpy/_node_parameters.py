@@ -60,7 +60,7 @@ def _argument_overrides(arguments: RosArguments, node_fqn: str) -> dict[str, Par
 class ParameterMixin:
     """Gives a node typed, described parameters that announce their changes."""
 
-    def _init_parameters(
+    def _rclpy_init_parameters(
         self,
         parameter_overrides: Sequence[Parameter] | None,
         allow_undeclared_parameters: bool,
@@ -73,7 +73,7 @@ class ParameterMixin:
         self._post_set_parameters_callbacks: list[PostSetCallback] = []
         self._allow_undeclared_parameters = allow_undeclared_parameters
         self._parameter_overrides: dict[str, Parameter] = {}
-        for arguments in self._argument_sources():
+        for arguments in self._rclpy_argument_sources():
             self._parameter_overrides.update(
                 _argument_overrides(arguments, self.get_fully_qualified_name())
             )
@@ -90,7 +90,7 @@ class ParameterMixin:
                     ignore_override=True,
                 )
 
-    def _start_parameter_services(self) -> None:
+    def _rclpy_start_parameter_services(self) -> None:
         from rclpy.parameter_service import ParameterService
 
         self._parameter_service = ParameterService(self)
@@ -123,14 +123,14 @@ class ParameterMixin:
                 parameters before it stay declared.
         """
         declared = [
-            self._to_declare(index, entry, namespace, ignore_override)
+            self.__to_declare(index, entry, namespace, ignore_override)
             for index, entry in enumerate(parameters)
         ]
         known = [parameter.name for parameter, _ in declared if self.has_parameter(parameter.name)]
         if known:
             raise ParameterAlreadyDeclaredException(known)
         for parameter, descriptor in declared:
-            result = self._check_and_store([parameter], {parameter.name: descriptor})
+            result = self.__check_and_store([parameter], {parameter.name: descriptor})
             if not result.successful:
                 if result.reason.startswith(WRONG_TYPE):
                     raise InvalidParameterTypeException(
@@ -141,7 +141,7 @@ class ParameterMixin:
                 )
         return [self._parameters[parameter.name] for parameter, _ in declared]
 
-    def _to_declare(
+    def __to_declare(
         self, index: int, entry: tuple[Any, ...], namespace: str, ignore_override: bool
     ) -> tuple[Parameter, ParameterDescriptor]:
         if not 1 <= len(entry) <= 3:
@@ -217,7 +217,7 @@ class ParameterMixin:
         raise ParameterNotDeclaredException(name)
 
     def get_parameters(self, names: list[str]) -> list[Parameter]:
-        return [self.get_parameter(name) for name in self._checked_names(names)]
+        return [self.get_parameter(name) for name in self.__checked_names(names)]
 
     def get_parameter_or(self, name: str, alternative_value: Parameter | None = None) -> Parameter:
         parameter = self._parameters.get(name)
@@ -233,7 +233,7 @@ class ParameterMixin:
         raise ParameterNotDeclaredException(name)
 
     def get_parameter_types(self, names: list[str]) -> list[Any]:
-        return [self.get_parameter_type(name) for name in self._checked_names(names)]
+        return [self.get_parameter_type(name) for name in self.__checked_names(names)]
 
     def get_parameters_by_prefix(self, prefix: str) -> dict[str, Parameter]:
         if prefix:
@@ -271,7 +271,7 @@ class ParameterMixin:
                     result.prefixes.append(stem)
         return result
 
-    def _checked_names(self, names: list[str]) -> list[str]:
+    def __checked_names(self, names: list[str]) -> list[str]:
         if not all(isinstance(name, str) for name in names):
             raise TypeError(f"All names must be instances of type str, got {names!r}")
         return names
@@ -302,9 +302,9 @@ class ParameterMixin:
         unknown = [p.name for p in parameter_list if not self.has_parameter(p.name)]
         if unknown and not self._allow_undeclared_parameters:
             raise ParameterNotDeclaredException(unknown)
-        return self._check_and_store(parameter_list, None)
+        return self.__check_and_store(parameter_list, None)
 
-    def _check_and_store(
+    def __check_and_store(
         self, parameter_list: list[Parameter], declaration: dict[str, ParameterDescriptor] | None
     ) -> SetParametersResult:
         """Apply descriptors (given ones when declaring) and callbacks, then store and announce."""

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocket_ros2 import idl
 from rclpy._entity import Entity
-from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from rclpy.utilities import check_is_valid_srv_type
@@ -44,9 +43,9 @@ class Client(Entity):
         self._pending: dict[int, Future[Any]] = {}
         self._lock = threading.Lock()
         self._replies: deque[tuple[int, Any]] = deque()
-        self._graph = node._session.graph
-        self._wire = node._session.client(
-            node._token, srv_name, srv_type._TYPE_SUPPORT, qos_profile._to_wire()
+        self._graph = node._rclpy_session.graph
+        self._wire = node._rclpy_session.client(
+            node._rclpy_token, srv_name, srv_type._TYPE_SUPPORT, qos_profile._to_wire()
         )
 
     def call(self, request: Any, timeout_sec: float | None = None) -> Any:
@@ -65,8 +64,7 @@ class Client(Entity):
 
     def call_async(self, request: Any) -> Future[Any]:
         """Call; the future ends with ConnectionError when the server goes away."""
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+        self._check()
         if not isinstance(request, self.srv_type.Request):
             raise TypeError(
                 f"service '{self.srv_name}' takes a {self.srv_type.__name__}.Request, "
@@ -126,13 +124,12 @@ class Client(Entity):
             future.set_result(outcome)
 
     def service_is_ready(self) -> bool:
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+        self._check()
         return self._wire.ready()
 
     def wait_for_service(self, timeout_sec: float | None = None) -> bool:
         """Block until a server is there; False after the timeout or on shutdown."""
-        return self._node._wait_for_graph(self.service_is_ready, timeout_sec)
+        return self._node._rclpy_wait_for_graph(self.service_is_ready, timeout_sec)
 
     def destroy(self) -> None:
         super().destroy()

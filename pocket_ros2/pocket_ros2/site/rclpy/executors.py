@@ -116,7 +116,7 @@ class Executor:
     def add_node(self, node: Node) -> bool:
         if node in self._nodes:
             return False
-        alive = [other for other in self._nodes if not other._destroyed]
+        alive = [other for other in self._nodes if not other._rclpy_destroyed]
         self._nodes = dict.fromkeys([*alive, node])
         node.executor = self
         self.wake()
@@ -270,12 +270,12 @@ class Executor:
             others = [task for task in self._tasks if task._node and task._node not in nodes]
             mine = [task for task in self._tasks if not task._node or task._node in nodes]
             self._tasks = others
-        for task in mine:
+        for task in reversed(mine):
             if not task._finished():
                 yield task, None, task._node
         ready: list[tuple[Entity, Node]] = []
         next_timer_ns: int | None = None
-        ranked = [(entity, node) for node in nodes for entity in node._entities_in_order()]
+        ranked = [(entity, node) for node in nodes for entity in node._rclpy_entities_in_order()]
         for entity, node in ranked:
             if not self.can_execute(entity):
                 continue

@@ -8,7 +8,8 @@ import copy
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from pocket_ros2.subset import unsupported
 from rcl_interfaces.msg import ParameterDescriptor as ParameterDescriptor
@@ -21,8 +22,8 @@ from rclpy import _logging_rosout
 from rclpy._arguments import RosArguments
 from rclpy._entity import Entity
 from rclpy._node_graph import GraphMixin
-from rclpy._node_graph import NodeNameNonExistentError as NodeNameNonExistentError
 from rclpy._node_parameters import ParameterMixin
+from rclpy._rclpy_pybind11 import NodeNameNonExistentError as NodeNameNonExistentError
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.callback_groups import ReentrantCallbackGroup as ReentrantCallbackGroup
 from rclpy.client import Client
@@ -30,6 +31,7 @@ from rclpy.clock import Clock, ROSClock
 from rclpy.constants import S_TO_NS
 from rclpy.context import Context
 from rclpy.exceptions import InvalidHandle, NotInitializedException
+from rclpy.executors import Executor
 from rclpy.expand_topic_name import expand_topic_name
 from rclpy.guard_condition import GuardCondition
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -51,9 +53,6 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from rclpy.validate_namespace import validate_namespace
 from rclpy.validate_node_name import validate_node_name
 from rclpy.validate_topic_name import validate_topic_name
-
-if TYPE_CHECKING:
-    from rclpy.executors import Executor
 
 HIDDEN_NODE_PREFIX = "_"
 NODE_NAME_SEPARATOR_STRING = "/"
@@ -78,31 +77,31 @@ class Node(ParameterMixin, GraphMixin):
     ) -> None:
         if enable_logger_service:
             raise unsupported("rclpy.node.Node(enable_logger_service=)")
-        self._destroyed = False
+        self._rclpy_destroyed = False
         self._context = get_default_context() if context is None else context
         if not self._context.ok():
             raise NotInitializedException("cannot create node")
-        self._session = self._context._session
-        self._executor: weakref.ref[Executor] | None = None
-        self._entities: list[Entity] = []
-        self._ordered: list[Entity] | None = None
-        self._publishers: list[Publisher] = []
-        self._rates: list[Rate] = []
-        self._lock = threading.RLock()
+        self._rclpy_session = self._context._session
+        self.__executor: weakref.ref[Executor] | None = None
+        self.__entities: list[Entity] = []
+        self.__ordered: list[Entity] | None = None
+        self.__publishers: list[Publisher] = []
+        self.__rates: list[Rate] = []
+        self.__lock = threading.RLock()
         self._default_callback_group = MutuallyExclusiveCallbackGroup()
         self._rate_group = MutuallyExclusiveCallbackGroup()
-        self._arguments = [RosArguments.parse(_as_ros_arguments(cli_args))] if cli_args else []
+        self.__arguments = [RosArguments.parse(_as_ros_arguments(cli_args))] if cli_args else []
         if use_global_arguments:
-            self._arguments.append(self._context._arguments)
-        self._name, self._namespace = self._identity(node_name, namespace or "/")
+            self.__arguments.append(self._context._arguments)
+        self.__name, self.__namespace = self.__identity(node_name, namespace or "/")
         self._logger = get_logger(self.get_fully_qualified_name()[1:].replace("/", "."))
-        self._token = self._session.declare_node(self._namespace, self._name)
+        self._rclpy_token = self._rclpy_session.declare_node(self.__namespace, self.__name)
         self._context.track_node(self)
         if enable_rosout and self._context._arguments.switches.get("rosout-logs", True):
             _logging_rosout.attach(self, _as_profile(rosout_qos_profile))
-            self._context.on_shutdown(self._leave_rosout)
+            self._context.on_shutdown(self.__leave_rosout)
         self._clock = ROSClock()
-        self._init_parameters(
+        self._rclpy_init_parameters(
             parameter_overrides,
             allow_undeclared_parameters,
             automatically_declare_parameters_from_overrides,
@@ -110,16 +109,16 @@ class Node(ParameterMixin, GraphMixin):
         self._time_source = TimeSource(node=self)
         self._time_source.attach_clock(self._clock)
         if start_parameter_services:
-            self._start_parameter_services()
+            self._rclpy_start_parameter_services()
 
-    def _identity(self, node_name: str, namespace: str) -> tuple[str, str]:
+    def __identity(self, node_name: str, namespace: str) -> tuple[str, str]:
         """Return name and namespace as the remap rules have them."""
         namespace = "/" + namespace if not namespace.startswith("/") else namespace
         validate_node_name(node_name)
         validate_namespace(namespace)
         name = node_name
         for kind in ("node", "ns"):
-            rule = next((r for a in self._arguments for r in a.remap((kind,), node_name)), None)
+            rule = next((r for a in self.__arguments for r in a.remap((kind,), node_name)), None)
             if rule is not None and kind == "node":
                 name = rule.target
             elif rule is not None:
@@ -128,20 +127,20 @@ class Node(ParameterMixin, GraphMixin):
         validate_namespace(namespace)
         return name, namespace
 
-    def _argument_sources(self) -> list[RosArguments]:
+    def _rclpy_argument_sources(self) -> list[RosArguments]:
         """Return the arguments that concern this node; later ones win."""
-        return self._arguments[::-1]
+        return self.__arguments[::-1]
 
     # What it is
 
     def get_name(self) -> str:
-        return self._name
+        return self.__name
 
     def get_namespace(self) -> str:
-        return self._namespace
+        return self.__namespace
 
     def get_fully_qualified_name(self) -> str:
-        return f"{self._namespace.rstrip('/')}/{self._name}"
+        return f"{self.__namespace.rstrip('/')}/{self.__name}"
 
     def get_logger(self) -> RcutilsLogger:
         return self._logger
@@ -154,10 +153,10 @@ class Node(ParameterMixin, GraphMixin):
         return self._context
 
     @property
-    def handle(self) -> Any:
-        """The node's presence in the graph."""
-        self._check()
-        return self._token
+    def handle(self) -> AbstractContextManager[Any]:
+        """What can be entered until this is destroyed."""
+        self.__check()
+        return nullcontext(self)
 
     @property
     def default_callback_group(self) -> CallbackGroup:
@@ -165,7 +164,7 @@ class Node(ParameterMixin, GraphMixin):
 
     @property
     def executor(self) -> Executor | None:
-        return None if self._executor is None else self._executor()
+        return None if self.__executor is None else self.__executor()
 
     @executor.setter
     def executor(self, executor: Executor | None) -> None:
@@ -174,81 +173,81 @@ class Node(ParameterMixin, GraphMixin):
             return
         if present is not None:
             present.remove_node(self)
-        self._executor = None
+        self.__executor = None
         if executor is not None:
-            self._executor = weakref.ref(executor)
+            self.__executor = weakref.ref(executor)
             executor.add_node(self)
 
-    def _of_kind(self, kind: int) -> Iterator[Any]:
-        return iter([entity for entity in self._entities if entity.kind == kind])
+    def __of_kind(self, kind: int) -> Iterator[Any]:
+        return iter([entity for entity in self.__entities if entity.kind == kind])
 
     @property
     def publishers(self) -> Iterator[Publisher]:
-        return iter(list(self._publishers))
+        return iter(list(self.__publishers))
 
     @property
     def subscriptions(self) -> Iterator[Subscription]:
-        return self._of_kind(Entity.SUBSCRIPTION)
+        return self.__of_kind(Entity.SUBSCRIPTION)
 
     @property
     def clients(self) -> Iterator[Client]:
-        return self._of_kind(Entity.CLIENT)
+        return self.__of_kind(Entity.CLIENT)
 
     @property
     def services(self) -> Iterator[Service]:
-        return self._of_kind(Entity.SERVICE)
+        return self.__of_kind(Entity.SERVICE)
 
     @property
     def timers(self) -> Iterator[Timer]:
-        return self._of_kind(Entity.TIMER)
+        return self.__of_kind(Entity.TIMER)
 
     @property
     def guards(self) -> Iterator[GuardCondition]:
-        return self._of_kind(Entity.GUARD)
+        return self.__of_kind(Entity.GUARD)
 
     @property
     def waitables(self) -> Iterator[Any]:
-        return self._of_kind(Entity.WAITABLE)
+        return self.__of_kind(Entity.WAITABLE)
 
     # Entities
 
-    def _check(self) -> None:
-        if self._destroyed:
+    def __check(self) -> None:
+        if self._rclpy_destroyed:
             raise InvalidHandle("cannot use Destroyable because destruction was requested")
 
-    def _notify(self) -> None:
+    def __notify(self) -> None:
         executor = self.executor
         if executor is not None:
             executor.wake()
 
-    def _adopt(self, entity: Any) -> Any:
-        self._check()
+    def _rclpy_adopt(self, entity: Any) -> Any:
+        self.__check()
         if entity.callback_group is not None:
             entity.callback_group.add_entity(entity)
-        entity._wake = self._notify
-        with self._lock:
-            self._entities.append(entity)
-            self._ordered = None
-        self._notify()
+        entity._wake = self.__notify
+        with self.__lock:
+            self.__entities.append(entity)
+            self.__ordered = None
+        self.__notify()
         return entity
 
-    def _forget(self, entity: Any) -> bool:
-        with self._lock:
-            if entity not in self._entities:
+    def _rclpy_forget(self, entity: Any) -> bool:
+        with self.__lock:
+            if entity not in self.__entities:
                 return False
-            self._entities.remove(entity)
-            self._ordered = None
-        self._notify()
+            self.__entities.remove(entity)
+            self.__ordered = None
+        self.__notify()
         return True
 
-    def _entities_in_order(self) -> list[Entity]:
-        with self._lock:
-            if self._ordered is None:
-                self._ordered = sorted(self._entities, key=lambda entity: entity.kind)
-            return self._ordered
+    def _rclpy_entities_in_order(self) -> list[Entity]:
+        with self.__lock:
+            if self.__ordered is None:
+                self.__ordered = sorted(self.__entities, key=lambda entity: entity.kind)
+            return self.__ordered
 
-    def _destroy(self, entity: Any) -> bool:
-        if not self._forget(entity):
+    def __destroy(self, entity: Any) -> bool:
+        if not self._rclpy_forget(entity):
             return False
         entity.destroy()
         return True
@@ -266,11 +265,11 @@ class Node(ParameterMixin, GraphMixin):
     ) -> Any:
         if event_callbacks is not None:
             raise unsupported("rclpy.node.Node.create_publisher(event_callbacks=)")
-        self._check()
+        self.__check()
         name = self.resolve_topic_name(topic)
-        qos = self._overridden(Publisher, name, qos_profile, qos_overriding_options)
+        qos = self.__overridden(Publisher, name, qos_profile, qos_overriding_options)
         publisher = publisher_class(self, msg_type, name, qos)
-        self._publishers.append(publisher)
+        self.__publishers.append(publisher)
         return publisher
 
     def create_subscription(
@@ -291,13 +290,13 @@ class Node(ParameterMixin, GraphMixin):
             raise unsupported("rclpy.node.Node.create_subscription(event_callbacks=)")
         if content_filter_options is not None:
             raise unsupported("rclpy.node.Node.create_subscription(content_filter_options=)")
-        self._check()
+        self.__check()
         name = self.resolve_topic_name(topic)
-        qos = self._overridden(Subscription, name, qos_profile, qos_overriding_options)
+        qos = self.__overridden(Subscription, name, qos_profile, qos_overriding_options)
         group = callback_group or self.default_callback_group
-        return self._adopt(Subscription(self, msg_type, name, callback, group, qos, raw))
+        return self._rclpy_adopt(Subscription(self, msg_type, name, callback, group, qos, raw))
 
-    def _overridden(
+    def __overridden(
         self,
         kind: type,
         topic: str,
@@ -318,10 +317,10 @@ class Node(ParameterMixin, GraphMixin):
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Client:
-        self._check()
+        self.__check()
         group = callback_group or self.default_callback_group
         name = self.resolve_service_name(srv_name)
-        return self._adopt(Client(self, srv_type, name, qos_profile, group))
+        return self._rclpy_adopt(Client(self, srv_type, name, qos_profile, group))
 
     def create_service(
         self,
@@ -333,10 +332,10 @@ class Node(ParameterMixin, GraphMixin):
         callback_group: CallbackGroup | None = None,
     ) -> Service:
         """Serve; the callback takes request and response, and returns the response."""
-        self._check()
+        self.__check()
         group = callback_group or self.default_callback_group
         name = self.resolve_service_name(srv_name)
-        return self._adopt(Service(self, srv_type, name, callback, group, qos_profile))
+        return self._rclpy_adopt(Service(self, srv_type, name, callback, group, qos_profile))
 
     def create_timer(
         self,
@@ -346,8 +345,8 @@ class Node(ParameterMixin, GraphMixin):
         clock: Clock | None = None,
         autostart: bool = True,
     ) -> Timer:
-        self._check()
-        return self._adopt(
+        self.__check()
+        return self._rclpy_adopt(
             Timer(
                 callback,
                 callback_group or self.default_callback_group,
@@ -363,66 +362,64 @@ class Node(ParameterMixin, GraphMixin):
             raise ValueError(f"frequency must be > 0, it is {frequency}")
         timer = self.create_timer(1.0 / frequency, None, self._rate_group, clock)
         rate = Rate(timer, context=self.context)
-        self._rates.append(rate)
+        self.__rates.append(rate)
         return rate
 
     def create_guard_condition(
         self, callback: Callable[[], Any], callback_group: CallbackGroup | None = None
     ) -> GuardCondition:
         group = callback_group or self.default_callback_group
-        return self._adopt(GuardCondition(callback, group, context=self.context))
+        return self._rclpy_adopt(GuardCondition(callback, group, context=self.context))
 
     def destroy_publisher(self, publisher: Publisher) -> bool:
-        if publisher not in self._publishers:
+        if publisher not in self.__publishers:
             return False
-        self._publishers.remove(publisher)
+        self.__publishers.remove(publisher)
         publisher.destroy()
         return True
 
     def destroy_subscription(self, subscription: Subscription) -> bool:
-        return self._destroy(subscription)
+        return self.__destroy(subscription)
 
     def destroy_client(self, client: Client) -> bool:
-        return self._destroy(client)
+        return self.__destroy(client)
 
     def destroy_service(self, service: Service) -> bool:
-        return self._destroy(service)
+        return self.__destroy(service)
 
     def destroy_timer(self, timer: Timer) -> bool:
-        return self._destroy(timer)
+        return self.__destroy(timer)
 
     def destroy_guard_condition(self, guard: GuardCondition) -> bool:
-        return self._destroy(guard)
+        return self.__destroy(guard)
 
     def destroy_rate(self, rate: Rate) -> bool:
-        if rate not in self._rates:
+        if rate not in self.__rates:
             return False
-        self._rates.remove(rate)
-        self._forget(rate._timer)
+        self.__rates.remove(rate)
+        self._rclpy_forget(rate._timer)
         rate.destroy()
         return True
 
     def destroy_node(self) -> None:
         """Leave the graph and destroy all that this node created."""
         with self._context._lock:
-            if self._destroyed:
+            if self._rclpy_destroyed:
                 return
-            self._destroyed = True
-            for rate in list(self._rates):
+            self._rclpy_destroyed = True
+            for rate in list(self.__rates):
                 self.destroy_rate(rate)
-            for entity in list(self._entities):
-                self._forget(entity)
+            for entity in list(self.__entities):
+                self._rclpy_forget(entity)
                 entity.destroy()
-            for publisher in list(self._publishers):
+            for publisher in list(self.__publishers):
                 self.destroy_publisher(publisher)
-            self._leave_rosout()
-            self._token.close()
+            self.__leave_rosout()
+            self._rclpy_token.close()
             self._context.untrack_node(self)
-        executor = self.executor
-        if executor is not None:
-            executor.remove_node(self)
+        self.__notify()
 
-    def _leave_rosout(self) -> None:
+    def __leave_rosout(self) -> None:
         _logging_rosout.detach(self)
 
     def __enter__(self) -> Node:
@@ -435,28 +432,28 @@ class Node(ParameterMixin, GraphMixin):
 
     def resolve_topic_name(self, topic: str, *, only_expand: bool = False) -> str:
         """Return the absolute, remapped name of a topic."""
-        return self._resolve(topic, "topic", only_expand)
+        return self.__resolve(topic, "topic", only_expand)
 
     def resolve_service_name(self, service: str, *, only_expand: bool = False) -> str:
         """Return the absolute, remapped name of a service."""
-        return self._resolve(service, "service", only_expand)
+        return self.__resolve(service, "service", only_expand)
 
-    def _resolve(self, name: str, kind: str, only_expand: bool) -> str:
+    def __resolve(self, name: str, kind: str, only_expand: bool) -> str:
         is_service = kind == "service"
         validate_topic_name(name, is_service=is_service)
-        expanded = expand_topic_name(name, self._name, self._namespace)
+        expanded = expand_topic_name(name, self.__name, self.__namespace)
         if not only_expand:
-            for arguments in self._arguments:
-                rules = arguments.remap(("", kind), self._name)
-                target = next((r.target for r in rules if self._means(r.source, expanded)), None)
+            for arguments in self.__arguments:
+                rules = arguments.remap(("", kind), self.__name)
+                target = next((r.target for r in rules if self.__means(r.source, expanded)), None)
                 if target is not None:
-                    expanded = expand_topic_name(target, self._name, self._namespace)
+                    expanded = expand_topic_name(target, self.__name, self.__namespace)
                     break
         validate_full_topic_name(expanded, is_service=is_service)
         return expanded
 
-    def _means(self, source: str, expanded: str) -> bool:
-        return expand_topic_name(source, self._name, self._namespace) == expanded
+    def __means(self, source: str, expanded: str) -> bool:
+        return expand_topic_name(source, self.__name, self.__namespace) == expanded
 
 
 def _as_profile(qos_profile: QoSProfile | int) -> QoSProfile:
@@ -464,7 +461,7 @@ def _as_profile(qos_profile: QoSProfile | int) -> QoSProfile:
         return qos_profile
     if isinstance(qos_profile, int):
         return QoSProfile(depth=qos_profile)
-    raise TypeError(f"expected QoSProfile or int, got {qos_profile!r}")
+    raise TypeError(f"Expected QoSProfile or int, got {qos_profile!r}")
 
 
 def _as_ros_arguments(cli_args: list[str]) -> list[str]:

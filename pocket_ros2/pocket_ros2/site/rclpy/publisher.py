@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pocket_ros2 import idl
@@ -28,8 +29,12 @@ class Publisher:
         self.topic = self.topic_name = topic
         self.qos_profile = qos_profile
         self._destroyed = False
-        self._wire = node._session.publisher(
-            node._token, topic, self._type_support, qos_profile._to_wire(), self._on_incompatible
+        self._wire = node._rclpy_session.publisher(
+            node._rclpy_token,
+            topic,
+            self._type_support,
+            qos_profile._to_wire(),
+            self._on_incompatible,
         )
 
     def _on_incompatible(self, policy: str, remote: Endpoint) -> None:
@@ -52,9 +57,15 @@ class Publisher:
             )
         self._wire.put(data, time.time_ns())
 
-    def _check(self) -> None:
+    @property
+    def handle(self) -> AbstractContextManager[Any]:
+        """What can be entered until this is destroyed."""
         if self._destroyed:
             raise InvalidHandle("cannot use Destroyable because destruction was requested")
+        return nullcontext(self)
+
+    def _check(self) -> None:
+        _ = self.handle
         if not self._context.ok():
             raise RCLError("Failed to publish: publisher's context is invalid")
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocket_ros2 import idl
 from rclpy._entity import Entity
-from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.qos import QoSProfile
 from rclpy.utilities import check_is_valid_srv_type
 
@@ -42,8 +41,12 @@ class Service(Entity):
         self.callback = callback
         self.qos_profile = qos_profile
         self._requests: deque[Request] = deque()
-        self._wire = node._session.service(
-            node._token, srv_name, srv_type._TYPE_SUPPORT, qos_profile._to_wire(), self._on_request
+        self._wire = node._rclpy_session.service(
+            node._rclpy_token,
+            srv_name,
+            srv_type._TYPE_SUPPORT,
+            qos_profile._to_wire(),
+            self._on_request,
         )
 
     def _on_request(self, request: Request) -> None:
@@ -81,8 +84,7 @@ class Service(Entity):
 
     def send_response(self, response: Any, header: Request) -> None:
         """Answer a request, now or later, from any thread."""
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+        self._check()
         if not isinstance(response, self.srv_type.Response):
             raise TypeError(
                 f"the callback of service '{self.srv_name}' must return a "

@@ -7,11 +7,11 @@ from __future__ import annotations
 import inspect
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from pocket_ros2 import idl
 from rclpy._entity import Entity
-from rclpy._rclpy_pybind11 import InvalidHandle
 from rclpy.qos import HistoryPolicy, QoSProfile
 
 if TYPE_CHECKING:
@@ -32,6 +32,10 @@ class MessageInfo(TypedDict):
 class Subscription(Entity):
     """Keeps the newest messages, as many as its depth, until the executor takes them."""
 
+    class CallbackType(Enum):
+        MessageOnly = 0
+        WithMessageInfo = 1
+
     kind: ClassVar[int] = Entity.SUBSCRIPTION
 
     def __init__(
@@ -48,7 +52,7 @@ class Subscription(Entity):
         self._type_support = idl.type_support(msg_type)
         self._logger = node.get_logger()
         self.logger_name = self._logger.name
-        self._graph = node._session.graph
+        self._graph = node._rclpy_session.graph
         self.msg_type = msg_type
         self.topic = self.topic_name = topic
         self.qos_profile = qos_profile
@@ -57,8 +61,13 @@ class Subscription(Entity):
         qos = qos_profile._to_wire(offered=False)
         keep_all = qos_profile.history == HistoryPolicy.KEEP_ALL
         self._received: deque[Sample] = deque(maxlen=None if keep_all else qos.effective_depth)
-        self._wire = node._session.subscriber(
-            node._token, topic, self._type_support, qos, self._on_sample, self._on_incompatible
+        self._wire = node._rclpy_session.subscriber(
+            node._rclpy_token,
+            topic,
+            self._type_support,
+            qos,
+            self._on_sample,
+            self._on_incompatible,
         )
 
     @property
@@ -67,8 +76,11 @@ class Subscription(Entity):
 
     @callback.setter
     def callback(self, callback: Callable[..., Any]) -> None:
-        self._wants_info = not _accepts(callback, 1)
-        if self._wants_info and not _accepts(callback, 2):
+        if _accepts(callback, 1):
+            self._callback_type = self.CallbackType.MessageOnly
+        elif _accepts(callback, 2):
+            self._callback_type = self.CallbackType.WithMessageInfo
+        else:
             raise RuntimeError(
                 "a subscription's callback takes one argument, the message, or two: the message "
                 f"and its MessageInfo; {callback!r} takes neither"
@@ -112,13 +124,16 @@ class Subscription(Entity):
         return None
 
     async def execute(self, taken: Any) -> None:
-        result = self._callback(*taken) if self._wants_info else self._callback(taken[0])
+        message, info = taken
+        if self._callback_type is self.CallbackType.MessageOnly:
+            result = self._callback(message)
+        else:
+            result = self._callback(message, info)
         if hasattr(result, "__await__"):
             await result
 
     def get_publisher_count(self) -> int:
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+        self._check()
         return len(self._graph.endpoints("MP", self.topic_name))
 
     def destroy(self) -> None:

@@ -23,7 +23,7 @@ class Bundle(Entity):
         self._parts = list(parts)
         for part in parts:
             part._wake = self.notify
-        self._node._adopt(self)
+        self._node._rclpy_adopt(self)
 
     def ready(self) -> bool:
         return any(part.ready() for part in self._parts)
@@ -38,7 +38,7 @@ class Bundle(Entity):
 
     def destroy(self) -> None:
         """Remove this endpoint from the graph; nothing of it is called afterwards."""
-        self._node._forget(self)
+        self._node._rclpy_forget(self)
         for part in self._parts:
             part.destroy()
         super().destroy()

@@ -223,7 +223,7 @@ class ActionClient(Bundle):
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
         """Block until a server is ready; returns False after the timeout or on shutdown."""
-        return self._node._wait_for_graph(self.server_is_ready, timeout_sec)
+        return self._node._rclpy_wait_for_graph(self.server_is_ready, timeout_sec)
 
 
 def _wait(future: Future) -> Any:

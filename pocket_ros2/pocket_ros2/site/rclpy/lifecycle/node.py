@@ -44,11 +44,11 @@ class LifecycleNodeMixin(ManagedEntity):
 
     def __init__(self, *, enable_communication_interface: bool = True, callback_group=None):
         self._managed_entities: list[ManagedEntity] = []
-        self._transition_event_publisher = None
+        self.__event_publisher = None
         self._state_machine = StateMachine(self.__publish_event)
         if not enable_communication_interface:
             return
-        self._transition_event_publisher = self.create_publisher(
+        self.__event_publisher = self.create_publisher(
             msg.TransitionEvent, "~/transition_event", 10
         )
         for srv_type, name, callback in (
@@ -118,8 +118,8 @@ class LifecycleNodeMixin(ManagedEntity):
         return outcome
 
     def __publish_event(self, edge) -> None:
-        if self._transition_event_publisher is not None:
-            self._transition_event_publisher.publish(
+        if self.__event_publisher is not None:
+            self.__event_publisher.publish(
                 msg.TransitionEvent(
                     timestamp=self.get_clock().now().nanoseconds,
                     transition=msg.Transition(id=edge.id, label=edge.label),

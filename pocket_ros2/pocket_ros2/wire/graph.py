@@ -22,6 +22,7 @@ class Graph:
         self._topics: dict[str, dict[str, Endpoint]] = {}
         self._on_change: list[Callable[[], None]] = []
         self._on_endpoint: dict[str, list[Callable[[Endpoint], None]]] = {}
+        self._malformed: set[str] = set()
         self._hash_warned: set[tuple[str, str]] = set()
 
     def nodes(self) -> list[tuple[str, str, str]]:
@@ -75,7 +76,11 @@ class Graph:
         try:
             entity = parse_token(token)
         except TokenError as error:
-            _log.warning("ignoring the malformed liveliness token %r: %s", token, error)
+            with self._lock:
+                known = token in self._malformed
+                self._malformed.add(token)
+            if not known:
+                _log.warning("ignoring the malformed liveliness token %r: %s", token, error)
             return
         with self._lock:
             if token in self._entities:
@@ -96,6 +101,7 @@ class Graph:
     def remove(self, token: str) -> None:
         """Forget a token; an unknown one changes nothing."""
         with self._lock:
+            self._malformed.discard(token)
             entity = self._entities.pop(token, None)
             if entity is None:
                 return

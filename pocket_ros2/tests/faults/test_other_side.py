@@ -70,7 +70,6 @@ def test_blocking_call_raises_when_its_server_is_killed(node, start):
 
     node.executor.shutdown()
     spinner.join(DEADLINE_S)
-    assert not client.service_is_ready()
 
 
 def test_server_answers_others_after_its_client_was_killed_in_a_call(node, start, until):

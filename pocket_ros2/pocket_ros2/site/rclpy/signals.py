@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from enum import IntFlag
 from typing import Any
 
-import rclpy
-from pocket_ros2 import idl, wire
 from rclpy.context import g_contexts
 
 
@@ -29,8 +27,7 @@ _SIGNALS = {
     SignalHandlerOptions.SIGINT: signal.SIGINT,
     SignalHandlerOptions.SIGTERM: signal.SIGTERM,
 }
-_HERE = tuple(os.path.dirname(module.__file__) + os.sep for module in (rclpy, wire, idl))
-_STDLIB = os.path.dirname(threading.__file__) + os.sep
+_HERE = ("rclpy.", "pocket_ros2.wire.", "pocket_ros2.idl.")
 _WAIT = threading.Condition.wait.__code__
 _RETRY_S = 0.001
 _previous: dict[int, Any] = {}
@@ -83,10 +80,11 @@ def _is_inside(frame: Any) -> bool:
     Python in a destructor, would swallow the exception.
     """
     while frame is not None and frame.f_code is not _WAIT:
-        file = frame.f_code.co_filename
-        if file.startswith(_HERE):
+        module = f"{frame.f_globals.get('__name__')}."
+        if module.startswith(_HERE):
             return True
-        if not file.startswith(_STDLIB) or "-packages" in file:
+        package = module.partition(".")[0]
+        if package not in sys.stdlib_module_names and not package.startswith("namedtuple_"):
             return False
         frame = frame.f_back
     return False

@@ -72,14 +72,7 @@ def session_config(environment: Mapping[str, str] = os.environ) -> zenoh.Config:
     Raises:
         ConfigError: the file cannot be read or a setting is unknown to zenoh.
     """
-    uri = environment.get("ZENOH_SESSION_CONFIG_URI")
-    try:
-        if uri:
-            config = zenoh.Config.from_file(uri)
-        else:
-            config = zenoh.Config.from_json5(json.dumps(_SESSION))
-    except zenoh.ZError as error:
-        raise ConfigError(f"ZENOH_SESSION_CONFIG_URI: cannot use {uri!r}: {error}") from error
+    config = _file_or(_SESSION, "ZENOH_SESSION_CONFIG_URI", environment)
     for key, value in parse_override(environment.get("ZENOH_CONFIG_OVERRIDE", "")):
         try:
             config.insert_json5(key, value)
@@ -96,25 +89,23 @@ def router_config(listen: str, environment: Mapping[str, str] = os.environ) -> z
     `ZENOH_ROUTER_CONFIG_URI` names a file that replaces the defaults, its listen endpoints
     excepted. `ZENOH_CONFIG_OVERRIDE` is not read: its endpoints are meant for sessions.
     """
-    uri = environment.get("ZENOH_ROUTER_CONFIG_URI")
-    try:
-        if uri:
-            config = zenoh.Config.from_file(uri)
-        else:
-            config = zenoh.Config.from_json5(
-                json.dumps(
-                    {
-                        **_SESSION,
-                        "mode": "router",
-                        "connect": {"endpoints": []},
-                        "listen": {"exit_on_failure": True},
-                    }
-                )
-            )
-    except zenoh.ZError as error:
-        raise ConfigError(f"ZENOH_ROUTER_CONFIG_URI: cannot use {uri!r}: {error}") from error
+    changes = {"connect": {"endpoints": []}, "listen": {"exit_on_failure": True}}
+    defaults = {**_SESSION, "mode": "router", **changes}
+    config = _file_or(defaults, "ZENOH_ROUTER_CONFIG_URI", environment)
     config.insert_json5("listen/endpoints", json.dumps([listen]))
     return config
+
+
+def _file_or(
+    defaults: dict[str, Any], variable: str, environment: Mapping[str, str]
+) -> zenoh.Config:
+    uri = environment.get(variable)
+    if not uri:
+        return zenoh.Config.from_json5(json.dumps(defaults))
+    try:
+        return zenoh.Config.from_file(uri)
+    except zenoh.ZError as error:
+        raise ConfigError(f"{variable}: cannot use {uri!r}: {error}") from error
 
 
 def router_check_attempts(environment: Mapping[str, str] = os.environ) -> int:

@@ -68,8 +68,10 @@ class _WireEndpoint:
         type_support: TypeSupport,
         qos: Qos,
         on_incompatible: OnIncompatible | None = None,
+        on_data: Callable[[Any], None] | None = None,
     ) -> None:
         self._session = session
+        self._on_data: Any = on_data
         self._qos = qos
         self._name = name
         self._type_name, self._type_hash = type_support.ros_name, type_support.rihs
@@ -109,7 +111,10 @@ class _WireEndpoint:
 
     def _incompatible_policies(self, remote: Endpoint) -> list[str]:
         """Return what keeps this endpoint from communicating with `remote`."""
-        return []
+        if self.kind not in ("MP", "MS") or not self._session.enforces_qos:
+            return []
+        sides = (self._qos, remote.qos) if self.kind == "MP" else (remote.qos, self._qos)
+        return incompatible_policies(*sides)
 
     def _meet(self, remote: Endpoint) -> None:
         if not self._matches(remote):
@@ -122,7 +127,8 @@ class _WireEndpoint:
         if self._on_incompatible is not None:
             self._on_incompatible(policies[-1], remote)
 
-    def _matched(self) -> int:
+    def matched_count(self) -> int:
+        """Return how many compatible endpoints are on the other side."""
         return sum(
             self._matches(remote) and not self._incompatible_policies(remote)
             for remote in self._session.graph.endpoints(self.peer_kind, self._name)
@@ -180,10 +186,6 @@ class WirePublisher(_WireEndpoint):
             self._publisher = session.declare_publisher(self._key, **options)
         self._declared.append(self._publisher)
 
-    def _incompatible_policies(self, remote: Endpoint) -> list[str]:
-        enforced = self._session.enforces_qos
-        return incompatible_policies(self._qos, remote.qos) if enforced else []
-
     def put(self, payload: bytes | bytearray, source_ns: int) -> None:
         """Send serialized CDR bytes with the time of sending."""
         with self._sending:
@@ -194,28 +196,11 @@ class WirePublisher(_WireEndpoint):
                 payload, attachment=attachment.encode(self._sequence, source_ns, self.gid)
             )
 
-    def matched_count(self) -> int:
-        """Return how many compatible subscriptions exist."""
-        return self._matched()
-
 
 class WireSubscriber(_WireEndpoint):
-    """Hands the samples of compatible publishers to `on_sample`, in a thread of zenoh."""
+    """Hands the samples of compatible publishers to `on_data`, in a thread of zenoh."""
 
     kind, peer_kind = "MS", "MP"
-
-    def __init__(
-        self,
-        session: Session,
-        node: NodeInfo,
-        name: str,
-        type_support: TypeSupport,
-        qos: Qos,
-        on_sample: Callable[[Sample], None],
-        on_incompatible: OnIncompatible | None = None,
-    ) -> None:
-        self._on_sample = on_sample
-        super().__init__(session, node, name, type_support, qos, on_incompatible)
 
     def _declare(self, session: zenoh.Session) -> None:
         handler = _direct(self._receive)
@@ -235,10 +220,6 @@ class WireSubscriber(_WireEndpoint):
             subscriber = session.declare_subscriber(self._key, handler)
         self._declared.append(subscriber)
 
-    def _incompatible_policies(self, remote: Endpoint) -> list[str]:
-        enforced = self._session.enforces_qos
-        return incompatible_policies(remote.qos, self._qos) if enforced else []
-
     def _receive(self, sample: zenoh.Sample) -> None:
         received_ns = time.time_ns()
         if self._closed or sample.kind != zenoh.SampleKind.PUT:
@@ -249,7 +230,7 @@ class WireSubscriber(_WireEndpoint):
             self._warn_once(error)
             return
         if gid not in self._refused:
-            self._on_sample(Sample(sample.payload, sequence, source_ns, received_ns, gid))
+            self._on_data(Sample(sample.payload, sequence, source_ns, received_ns, gid))
 
 
 class WireClient(_WireEndpoint):
@@ -262,7 +243,7 @@ class WireClient(_WireEndpoint):
 
     def ready(self) -> bool:
         """Return whether a server with the same service type is known."""
-        return self._matched() > 0
+        return self.matched_count() > 0
 
     def call(
         self,
@@ -335,21 +316,9 @@ class Request:
 
 
 class WireService(_WireEndpoint):
-    """Hands requests to `on_request`, in a thread of zenoh."""
+    """Hands requests to `on_data`, in a thread of zenoh."""
 
     kind, peer_kind = "SS", "SC"
-
-    def __init__(
-        self,
-        session: Session,
-        node: NodeInfo,
-        name: str,
-        type_support: TypeSupport,
-        qos: Qos,
-        on_request: Callable[[Request], None],
-    ) -> None:
-        self._on_request = on_request
-        super().__init__(session, node, name, type_support, qos)
 
     def _declare(self, session: zenoh.Session) -> None:
         handler = _direct(self._receive)
@@ -365,4 +334,4 @@ class WireService(_WireEndpoint):
         if self._closed:
             request.drop()
         else:
-            self._on_request(request)
+            self._on_data(request)

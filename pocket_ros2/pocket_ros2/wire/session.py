@@ -146,7 +146,7 @@ class Session:
     ) -> WireSubscriber:
         """Declare a subscription; `on_sample` runs in a thread of zenoh and must only enqueue."""
         return WireSubscriber(
-            self, node.info, topic, type_support, qos, on_sample, on_incompatible
+            self, node.info, topic, type_support, qos, on_incompatible, on_sample
         )
 
     def client(
@@ -164,7 +164,7 @@ class Session:
         on_request: Callable[[Request], None],
     ) -> WireService:
         """Declare a server; `on_request` runs in a thread of zenoh and must only enqueue."""
-        return WireService(self, node.info, service, type_support, qos, on_request)
+        return WireService(self, node.info, service, type_support, qos, on_data=on_request)
 
     def close(self) -> None:
         """Undeclare everything and leave the domain, in two seconds at the most.

@@ -8,6 +8,7 @@ numpy is imported by the first type that has a fixed-size array of numbers, not 
 from __future__ import annotations
 
 import math
+import os
 from array import array
 from collections import UserList, UserString
 from collections.abc import Callable, Collection, Sequence
@@ -26,6 +27,8 @@ _EMPTY = {"float": 0.0, "double": 0.0, "boolean": False, "octet": b"\0", "string
 
 def _fits(kind: Type, nested: type | None) -> tuple[Callable[[Any], bool], str]:
     """Return the test for one value of a kind, and in words what passes it."""
+    if os.environ.get("ROS_PYTHON_CHECK_FIELDS") == "0":
+        return lambda value: True, "anything"
     base, bound = kind.base, kind.string_bound
     if nested is not None:
         return lambda value: isinstance(value, nested), f"of type '{nested.__name__}'"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -86,6 +87,23 @@ def test_constructor_takes_keywords_only():
 def test_wrong_value_is_an_assertion_naming_the_field(message, field, value):
     with pytest.raises(AssertionError, match=f"field '{field}' must"):
         setattr(message, field, value)
+
+
+def test_checks_of_values_can_be_switched_off_by_the_variable_of_rosidl():
+    code = (
+        "import pocket_ros2; pocket_ros2.activate(); from geometry_msgs.msg import Point; "
+        "message = Point(x=1); support = Point._TYPE_SUPPORT; "
+        "print(message.x, support.deserialize(support.serialize(message)).x)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "ROS_PYTHON_CHECK_FIELDS": "0"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.split() == ["1", "1.0"]
 
 
 def test_unknown_attribute_cannot_be_set():

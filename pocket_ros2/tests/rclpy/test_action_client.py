@@ -174,6 +174,23 @@ def test_feedback_is_delivered_for_own_goals_only(executor, node, client):
     assert [message.goal_id for message in got] == [mine, mine]
 
 
+def test_feedback_ends_with_the_result(executor, node, client):
+    server, got = FakeServer(node), []
+    goal_id, other_id = UUID(uuid=[1] * 16), UUID(uuid=[2] * 16)
+    for uuid in (goal_id, other_id):
+        future = client.send_goal_async(Fibonacci.Goal(), got.append, goal_uuid=uuid)
+        until(executor, future.done)
+        if uuid is goal_id:
+            result = future.result().get_result_async()
+            until(executor, result.done)
+
+    server.publish_feedback(goal_id)
+    server.publish_feedback(other_id)
+    until(executor, lambda: got)
+
+    assert [message.goal_id for message in got] == [other_id]
+
+
 def test_status_of_a_goal_handle_follows_the_server(executor, node, client):
     ActionServer(node, Fibonacci, "fibonacci", succeed)
     assert client.wait_for_server(DEADLINE_S)

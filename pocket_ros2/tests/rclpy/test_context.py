@@ -166,15 +166,17 @@ def test_shutdown_callbacks_run_once_and_bound_methods_die_with_their_object():
         def called(self):
             log.append("method")
 
-    log = []
+    log, built_in = [], [1]
     with rclpy.init(args=[]) as initialized:
         context = initialized.context
+        context.on_shutdown(built_in.clear)
         context.on_shutdown(lambda: log.append("function"))
         context.on_shutdown(Listener().called)
         kept = Listener()
         context.on_shutdown(kept.called)
 
     assert log == ["function", "method"]
+    assert built_in == []
 
 
 @pytest.mark.parametrize("value", ["x", "-1", "233"])

@@ -66,6 +66,32 @@ def test_the_empty_name_sets_the_default_level():
     assert rclpy.logging.get_logger_level("any") == LoggingSeverity.UNSET
 
 
+def test_unset_as_default_level_lets_everything_through():
+    rclpy.logging.set_logger_level("", LoggingSeverity.UNSET)
+
+    assert rclpy.logging.get_logger_effective_level("") == LoggingSeverity.UNSET
+    assert get_logger("n").debug("yes")
+
+
+@pytest.mark.parametrize(
+    ("switch", "on_console", "on_rosout"),
+    [("--disable-rosout-logs", True, 0), ("--disable-stdout-logs", False, 1)],
+)
+def test_arguments_switch_rosout_and_console_off(capfd, switch, on_console, on_rosout):
+    context = rclpy.Context()
+    context.init(["--ros-args", switch])
+    node = rclpy.create_node("quiet", context=context)
+
+    node.get_logger().info("hush")
+
+    assert ("hush" in capfd.readouterr().err) is on_console
+    assert node.count_publishers("/rosout") == on_rosout
+    context.shutdown()
+    with rclpy.init(args=[]):
+        get_logger("loud").info("again")
+    assert "again" in capfd.readouterr().err
+
+
 def test_severities_have_names():
     assert rclpy.logging.get_logging_severity_from_string("warn") == LoggingSeverity.WARN
     with pytest.raises(RuntimeError, match="'loud'; known"):

@@ -83,6 +83,30 @@ def test_command_line_texts_become_the_types_of_ros_yaml(text, kind):
     assert get_parameter_value(text).type == kind.value
 
 
+@pytest.mark.parametrize(
+    ("node", "plain", "wild"),
+    [
+        ("arm", "e", "ae"),
+        ("/arm", "e", "are"),
+        ("/left/arm", "f", "asrf"),
+        (None, "ef", "asref"),
+    ],
+)
+def test_file_says_what_names_or_on_request_wildcards_of_a_node_say(tmp_path, node, plain, wild):
+    path = tmp_path / "p.yaml"
+    path.write_text(
+        "/*: {arm: {ros__parameters: {s: 1}}}\n"
+        "/**/arm: {ros__parameters: {r: 1}}\n"
+        "arm: {ros__parameters: {e: 1}}\n"
+        "/left: {arm: {ros__parameters: {f: 1}}}\n"
+        "/**: {ros__parameters: {a: 1}}\n"
+    )
+    targets = [node] if node else []
+
+    assert "".join(parameter_dict_from_yaml_file(path, target_nodes=targets)) == plain
+    assert "".join(parameter_dict_from_yaml_file(path, True, targets)) == wild
+
+
 def test_file_becomes_messages_and_unknown_nodes_are_refused(tmp_path):
     path = tmp_path / "p.yaml"
     path.write_text("/**: {ros__parameters: {a: 1, g: {b: x}}}\n/n: {ros__parameters: {a: 2}}\n")

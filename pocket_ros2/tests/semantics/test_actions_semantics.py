@@ -57,9 +57,9 @@ def test_results_are_kept_for_fifteen_minutes_unless_told_otherwise():
     ("outcome", "status"),
     [("succeed", GoalStatus.STATUS_SUCCEEDED), ("abort", GoalStatus.STATUS_ABORTED)],
 )
-@pytest.mark.parametrize("sequence", [[], [4, 5]])
+@pytest.mark.parametrize(("start", "sequence"), [("execute", []), ("executing", [4, 5])])
 def test_server_without_execute_callback_gives_results_through_the_handle(
-    node, outcome, status, sequence
+    node, outcome, status, start, sequence
 ):
     kept = []
 

@@ -270,7 +270,7 @@ class Executor:
             others = [task for task in self._tasks if task._node and task._node not in nodes]
             mine = [task for task in self._tasks if not task._node or task._node in nodes]
             self._tasks = others
-        for task in reversed(mine):
+        for task in reversed(mine):  # Jazzy takes the newest first.
             if not task._finished():
                 yield task, None, task._node
         ready: list[tuple[Entity, Node]] = []

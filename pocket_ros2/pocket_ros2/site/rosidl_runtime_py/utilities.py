@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from pocket_ros2 import idl
@@ -16,18 +17,6 @@ def get_interface(identifier: str) -> Any:
         raise ValueError(str(error)) from None
 
 
-def get_message(identifier: str) -> Any:
-    return _get(identifier, "msg")
-
-
-def get_service(identifier: str) -> Any:
-    return _get(identifier, "srv")
-
-
-def get_action(identifier: str) -> Any:
-    return _get(identifier, "action")
-
-
 def _get(identifier: str, kind: str) -> Any:
     package, *rest = identifier.split("/")
     if len(rest) == 1:
@@ -35,3 +24,8 @@ def _get(identifier: str, kind: str) -> Any:
     if len(rest) != 2 or rest[0] != kind:
         raise ValueError(f"expected {identifier!r} to be of the form package/{kind}/Name")
     return get_interface("/".join((package, *rest)))
+
+
+get_message = functools.partial(_get, kind="msg")
+get_service = functools.partial(_get, kind="srv")
+get_action = functools.partial(_get, kind="action")

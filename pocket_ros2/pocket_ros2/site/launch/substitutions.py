@@ -19,19 +19,16 @@ from launch.launch_context import LaunchContext
 from launch.substitution import (
     SomeSubstitutionsType,
     Substitution,
+    SubstitutionFailure,
     as_bool,
     as_substitutions,
     as_text,
 )
-from launch.substitution import (
-    SubstitutionFailure as SubstitutionFailure,
-)
-from launch.substitution import (
-    TextSubstitution as TextSubstitution,
-)
+from launch.substitution import TextSubstitution as TextSubstitution
 
 
 def _looked_up(context: LaunchContext, what: str, known: Any, name: Any, default: Any) -> str:
+    """Return the value of a name in a mapping, or the default, which may be computed too."""
     name = as_text(context, name)
     if name in known:
         return known[name]
@@ -47,8 +44,8 @@ class LaunchConfiguration(Substitution):
 
     def perform(self, context: LaunchContext) -> str:
         known = context.launch_configurations
-        name, default = self.variable_name, self.default
-        return _looked_up(context, "launch configuration", known, name, default)
+        what = "launch configuration"
+        return _looked_up(context, what, known, self.variable_name, self.default)
 
 
 @dataclass(eq=False)

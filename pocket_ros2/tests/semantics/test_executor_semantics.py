@@ -10,6 +10,7 @@ import time
 
 import pytest
 import rclpy
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
@@ -277,3 +278,20 @@ def test_timer_that_is_canceled_by_an_earlier_callback_of_the_pass_does_not_fire
         executor.spin_once(timeout_sec=0)
 
     assert set(log) == {"first"}
+
+
+def test_nothing_is_created_after_shutdown(context, node):
+    context.shutdown()
+
+    for create in (
+        lambda: node.create_publisher(String, "topic", 10),
+        lambda: node.create_subscription(String, "topic", print, 10),
+        lambda: node.create_client(Trigger, "trigger"),
+        lambda: node.create_service(Trigger, "trigger", print),
+        lambda: node.create_timer(1.0, print),
+        lambda: node.create_guard_condition(print),
+        lambda: ActionClient(node, Fibonacci, "fibonacci"),
+    ):
+        with pytest.raises(RCLError, match="the given context is not valid"):
+            create()
+    node.destroy_node()

@@ -24,6 +24,7 @@ from rclpy._entity import Entity
 from rclpy._node_graph import GraphMixin
 from rclpy._node_parameters import ParameterMixin
 from rclpy._rclpy_pybind11 import NodeNameNonExistentError as NodeNameNonExistentError
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.callback_groups import ReentrantCallbackGroup as ReentrantCallbackGroup
 from rclpy.client import Client
@@ -215,13 +216,18 @@ class Node(ParameterMixin, GraphMixin):
         if self._rclpy_destroyed:
             raise InvalidHandle("cannot use Destroyable because destruction was requested")
 
+    def _rclpy_check_creation(self) -> None:
+        self.__check()
+        if not self._context.ok():
+            raise RCLError("the given context is not valid: it has been shut down")
+
     def __notify(self) -> None:
         executor = self.executor
         if executor is not None:
             executor.wake()
 
     def _rclpy_adopt(self, entity: Any) -> Any:
-        self.__check()
+        self._rclpy_check_creation()
         if entity.callback_group is not None:
             entity.callback_group.add_entity(entity)
         entity._wake = self.__notify
@@ -265,7 +271,7 @@ class Node(ParameterMixin, GraphMixin):
     ) -> Any:
         if event_callbacks is not None:
             raise unsupported("rclpy.node.Node.create_publisher(event_callbacks=)")
-        self.__check()
+        self._rclpy_check_creation()
         name = self.resolve_topic_name(topic)
         qos = self.__overridden(Publisher, name, qos_profile, qos_overriding_options)
         publisher = publisher_class(self, msg_type, name, qos)
@@ -290,7 +296,7 @@ class Node(ParameterMixin, GraphMixin):
             raise unsupported("rclpy.node.Node.create_subscription(event_callbacks=)")
         if content_filter_options is not None:
             raise unsupported("rclpy.node.Node.create_subscription(content_filter_options=)")
-        self.__check()
+        self._rclpy_check_creation()
         name = self.resolve_topic_name(topic)
         qos = self.__overridden(Subscription, name, qos_profile, qos_overriding_options)
         group = callback_group or self.default_callback_group
@@ -317,7 +323,7 @@ class Node(ParameterMixin, GraphMixin):
         qos_profile: QoSProfile = qos_profile_services_default,
         callback_group: CallbackGroup | None = None,
     ) -> Client:
-        self.__check()
+        self._rclpy_check_creation()
         group = callback_group or self.default_callback_group
         name = self.resolve_service_name(srv_name)
         return self._rclpy_adopt(Client(self, srv_type, name, qos_profile, group))
@@ -332,7 +338,7 @@ class Node(ParameterMixin, GraphMixin):
         callback_group: CallbackGroup | None = None,
     ) -> Service:
         """Serve; the callback takes request and response, and returns the response."""
-        self.__check()
+        self._rclpy_check_creation()
         group = callback_group or self.default_callback_group
         name = self.resolve_service_name(srv_name)
         return self._rclpy_adopt(Service(self, srv_type, name, callback, group, qos_profile))
@@ -345,7 +351,7 @@ class Node(ParameterMixin, GraphMixin):
         clock: Clock | None = None,
         autostart: bool = True,
     ) -> Timer:
-        self.__check()
+        self._rclpy_check_creation()
         return self._rclpy_adopt(
             Timer(
                 callback,

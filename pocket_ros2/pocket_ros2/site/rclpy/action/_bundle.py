@@ -16,6 +16,7 @@ class Bundle(Entity):
 
     def __init__(self, node, callback_group):
         super().__init__(callback_group or node.default_callback_group)
+        node._rclpy_check_creation()
         self._node = node
         self._parts: list[Entity] = []
 

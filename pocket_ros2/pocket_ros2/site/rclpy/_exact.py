@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Comparisons that refuse, instead of answering False for, things of another kind."""
+"""Comparisons of exact nanoseconds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from typing import Any
 
 
 class Exact:
-    """Compares nanoseconds; `5 ns == 5` being False would hide a mistake, so it raises."""
+    """Compares with its own kind; it equals nothing else, and orders with nothing else."""
 
     nanoseconds: int
 
     def _check_comparable(self, other: Any) -> None:
-        if not isinstance(other, type(self)):
-            name = type(self).__name__.lower()
-            raise TypeError(f"Can't compare {name} with object of type: {type(other)}")
+        """Raise TypeError where a comparison with one of the same kind makes no sense."""
 
     def __eq__(self, other: object) -> bool:
         return self._ordered(other, operator.eq)
@@ -36,5 +34,7 @@ class Exact:
     __hash__ = None  # type: ignore[assignment]
 
     def _ordered(self, other: Any, operation: Any) -> bool:
+        if not isinstance(other, type(self)):
+            return NotImplemented
         self._check_comparable(other)
         return bool(operation(self.nanoseconds, other.nanoseconds))

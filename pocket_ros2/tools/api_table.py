@@ -25,7 +25,8 @@ HEAD = """\
 # The API of pocket_ros2
 
 Every public name of the ROS 2 (Jazzy) Python packages below either works here as it does there,
-or raises `NotImplementedError` with its full name.
+or raises `NotImplementedError` with its full name. What "as it does there" means, and
+which test proves it, is in [semantics.md](semantics.md).
 
 A submodule of ROS 2 that has no row of its own, such as `launch.actions.timer_action`, can be
 imported when at least one of its names is here.

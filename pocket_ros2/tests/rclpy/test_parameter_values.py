@@ -77,10 +77,16 @@ def test_unknown_type_number_in_a_message_is_refused():
         ("[1.0, 2.0]", Type.DOUBLE_ARRAY),
         ("[a, b]", Type.STRING_ARRAY),
         ("[1, 2.0]", Type.STRING),
+        ("{a: 1}", Type.STRING),
+        (" ", Type.STRING),
+        ("a: [", Type.STRING),
     ],
 )
 def test_command_line_texts_become_the_types_of_ros_yaml(text, kind):
-    assert get_parameter_value(text).type == kind.value
+    value = get_parameter_value(text)
+
+    assert value.type == kind.value
+    assert kind is not Type.STRING or value.string_value == text.strip("'")
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import array
+import contextlib
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rcl_interfaces.msg import Parameter as ParameterMsg
 from rcl_interfaces.msg import ParameterType, ParameterValue
 
@@ -137,11 +139,11 @@ def parameter_value_to_python(parameter_value: ParameterValue) -> Any:
 
 def get_parameter_value(string_value: str) -> ParameterValue:
     """Read a value as YAML, the way the command line does; what is no value stays a string."""
-    value = read_yaml(string_value)
-    try:
-        return Parameter("", value=value).get_parameter_value()
-    except TypeError:
-        return Parameter("", value=string_value).get_parameter_value()
+    with contextlib.suppress(yaml.YAMLError, TypeError):
+        parameter = Parameter("", value=read_yaml(string_value))
+        if parameter.value is not None:
+            return parameter.get_parameter_value()
+    return Parameter("", value=string_value).get_parameter_value()
 
 
 def parameter_dict_from_yaml_file(

@@ -295,3 +295,11 @@ def test_nothing_is_created_after_shutdown(context, node):
         with pytest.raises(RCLError, match="the given context is not valid"):
             create()
     node.destroy_node()
+
+
+def test_one_thread_is_no_reason_for_many_threads(context):
+    with (
+        pytest.warns(UserWarning, match="with a single thread"),
+        MultiThreadedExecutor(1, context=context),
+    ):
+        pass

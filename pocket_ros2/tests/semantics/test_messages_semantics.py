@@ -43,7 +43,7 @@ def test_large_data_is_set_without_looking_at_every_byte():
 
     assert len(image.data) == pixels.size
     # Looking at each of the 25 million values takes seconds.
-    assert time.perf_counter() - start < 0.5
+    assert time.perf_counter() - start < 1.0
 
 
 def test_lists_and_defaults_belong_to_one_message():

@@ -11,6 +11,7 @@ import os
 import queue
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
@@ -392,6 +393,12 @@ class MultiThreadedExecutor(Executor):
         super().__init__(context=context)
         if num_threads is None:
             num_threads = max(len(os.sched_getaffinity(0)), 2)
+        if num_threads == 1:
+            warnings.warn(
+                "MultiThreadedExecutor is used with a single thread; "
+                "use a SingleThreadedExecutor instead",
+                stacklevel=2,
+            )
         self._pool = _Pool(num_threads)
         self._running: list[Task[Any]] = []
 

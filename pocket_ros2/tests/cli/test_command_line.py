@@ -310,7 +310,9 @@ def test_run_starts_a_file_with_its_arguments(tmp_path):
     )
 
 
-def test_workspace_packages_are_found_from_where_they_lie(tmp_path):
+def test_workspace_packages_are_found_from_where_they_lie(tmp_path, monkeypatch):
+    # Empty, it also keeps `enable --workspace` from naming another one.
+    monkeypatch.setenv("POCKET_ROS2_WORKSPACE", "")
     package = tmp_path / "src" / "greeter"
     (package / "greeter").mkdir(parents=True)
     (package / "msg").mkdir()

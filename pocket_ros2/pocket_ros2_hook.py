@@ -24,11 +24,16 @@ class _Fallback:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Hand over to the pocket library's finder, or leave for good if ROS 2 is sourced."""
+        if name.partition(".")[0] == "pocket_ros2":
+            return None
         if PathFinder.find_spec("rclpy") is not None:
             sys.meta_path.remove(self)
             return None
-        import pocket_ros2
-
+        try:
+            import pocket_ros2
+        except ImportError:
+            # Some programs, such as pip's builds, hide what is installed around them.
+            return None
         if not hasattr(pocket_ros2, "activate"):
             # The library is being imported right now and looks for something optional.
             return None

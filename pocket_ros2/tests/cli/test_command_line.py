@@ -353,6 +353,31 @@ def test_enable_serves_every_program_of_the_environment(tmp_path):
     assert not (packages / "pocket_ros2.pth").exists()
 
 
+def test_the_hook_alone_harms_nobody(tmp_path):
+    """As in pip's isolated builds, which see the .pth file but not the library."""
+    hook = Path(__file__).parents[2] / "pocket_ros2_hook.py"
+    (tmp_path / hook.name).write_text(hook.read_text(encoding="utf-8"), encoding="utf-8")
+    code = (
+        "import pocket_ros2_hook\n"
+        "try:\n    import no_such_module\nexcept ModuleNotFoundError as error:\n    print(error)"
+    )
+
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            f"import sys; sys.path.append({str(tmp_path)!r})\n{code}",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert result.stdout == "No module named 'no_such_module'\n"
+
+
 def test_a_real_ros_wins(tmp_path):
     """A rclpy on the path stands for a sourced ROS 2."""
     real = tmp_path / "rclpy"

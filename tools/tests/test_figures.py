@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Every figure that a README quotes by name is the one that its benchmark measured last."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROW = re.compile(r"\| `(\w+)` \| (-?[\d.]+)[^|]*\|$", re.MULTILINE)
+READMES = [*ROOT.glob("README.md"), *ROOT.glob("*/README.md"), *ROOT.glob("src/*/README.md")]
+QUOTED = [
+    (readme.relative_to(ROOT).as_posix(), name, text)
+    for readme in READMES
+    for name, text in ROW.findall(readme.read_text(encoding="utf-8"))
+]
+
+
+@pytest.fixture(scope="module")
+def measured():
+    found: dict[str, float] = {}
+    for file in ROOT.glob("benchmarks/results/*.json"):
+        results = json.loads(file.read_text(encoding="utf-8"))
+        assert results["conditions"]["quick"] is False, f"{file.name} is of a quick run"
+        found.update(results)
+    return found
+
+
+def test_readmes_quote_figures():
+    assert QUOTED
+
+
+@pytest.mark.parametrize(("readme", "name", "text"), QUOTED)
+def test_quoted_figure_is_the_measured_one(readme, name, text, measured):
+    digits = len(text.partition(".")[2])
+
+    assert f"{measured[name]:.{digits}f}" == text

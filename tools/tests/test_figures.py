@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROW = re.compile(r"\| `(\w+)` \| (-?[\d.]+)[^|]*\|$", re.MULTILINE)
+ROW = re.compile(r"\| `([a-z]\w*)` \| (-?[\d.]+)[^|]*\|$", re.MULTILINE)
 READMES = [*ROOT.glob("README.md"), *ROOT.glob("*/README.md"), *ROOT.glob("src/*/README.md")]
 QUOTED = [
     (readme.relative_to(ROOT).as_posix(), name, text)

@@ -42,6 +42,7 @@ from pocket_ros2.wire.qos import Qos
 _log = logging.getLogger("pocket_ros2.wire")
 _CHECK_PERIOD_S = 1.0
 _GRAPH_TIMEOUT_S = 2.0
+_QUIET_S = 0.02
 _CLOSE_TIMEOUT_S = 2.0
 _ROUTER_IDLE_EXIT_S = 30
 _TCP = re.compile(r"tcp/(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]+)):(?P<port>\d+)")
@@ -97,7 +98,17 @@ class Session:
         for reply in session.liveliness().get(tokens, timeout=_GRAPH_TIMEOUT_S):
             if reply.ok is not None:
                 self.graph.add(str(reply.ok.key_expr))
+        self._settle()
         _open_sessions.add(self)
+
+    def _settle(self) -> None:
+        """Wait until tokens stop coming in: a link is up a moment before all is known over it."""
+        changed = threading.Event()
+        forget = self.graph.on_change(changed.set)
+        deadline = time.monotonic() + _GRAPH_TIMEOUT_S
+        while changed.wait(_QUIET_S) and time.monotonic() < deadline:
+            changed.clear()
+        forget()
 
     @classmethod
     def open(cls, domain_id: int, enclave: str = "/") -> Session:

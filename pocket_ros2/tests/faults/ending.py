@@ -8,7 +8,6 @@ import sys
 
 import rclpy
 from geometry_msgs.msg import TransformStamped
-from rclpy._rclpy_pybind11 import RCLError
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
@@ -117,9 +116,6 @@ def main(kind, how):
         rclpy.spin(node, executor)
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except RCLError:
-        if rclpy.ok():
-            raise  # Otherwise a callback published after the shutdown, which ROS 2 refuses.
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 import time
@@ -339,6 +340,22 @@ def test_shutdown_of_the_context_ends_spin_with_external_shutdown(context, execu
     threading.Timer(0.05, context.shutdown).start()
 
     with pytest.raises(ExternalShutdownException):
+        executor.spin()
+
+
+@pytest.mark.parametrize("kind", [SingleThreadedExecutor, MultiThreadedExecutor])
+def test_shutdown_amid_a_callback_that_publishes_ends_spin_as_any_shutdown(context, node, kind):
+    publisher = node.create_publisher(String, "late", 1)
+
+    def leave_and_publish():
+        context.shutdown()
+        publisher.publish(String())
+
+    node.create_timer(0.0, leave_and_publish)
+    executor = kind(context=context)
+    executor.add_node(node)
+    ends = pytest.raises(ExternalShutdownException)
+    with ends if kind is SingleThreadedExecutor else contextlib.nullcontext():
         executor.spin()
 
 

@@ -16,9 +16,12 @@ import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
+import zenoh
+
 from rclpy._entity import Entity
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
-from rclpy.exceptions import NotInitializedException
+from rclpy.exceptions import NotInitializedException, ROSInterruptException
 from rclpy.task import Future, Task
 from rclpy.utilities import get_default_context
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 Work = tuple[Task[Any], "Entity | None", "Node | None"]
+_NO_CONTEXT = (RCLError, NotInitializedException, ROSInterruptException, zenoh.ZError)
 
 
 def _resume(task: weakref.ref[Task[Any]], executor: weakref.ref[Executor]) -> None:
@@ -327,6 +331,15 @@ class Executor:
                 self._working -= 1
             self.wake()
 
+    def _conclude(self, task: Task[Any]) -> None:
+        """Raise what the task raised, unless that only tells of a shutdown in the middle of it."""
+        try:
+            task.result()
+        except _NO_CONTEXT as error:
+            if self._context.ok():
+                raise
+            raise ExternalShutdownException from error
+
 
 class SingleThreadedExecutor(Executor):
     """Runs callbacks in the thread that spins."""
@@ -337,7 +350,7 @@ class SingleThreadedExecutor(Executor):
         with contextlib.suppress(ShutdownException, TimeoutException, ConditionReachedException):
             task, _, _ = self.wait_for_ready_callbacks(timeout_sec, None, condition)
             self._execute(task)
-            task.result()
+            self._conclude(task)
 
 
 class _Pool:
@@ -420,7 +433,8 @@ class MultiThreadedExecutor(Executor):
             self._pool.submit(functools.partial(self._execute, task))
         for task in [task for task in self._running if task._finished()]:
             self._running.remove(task)
-            task.result()
+            with contextlib.suppress(ExternalShutdownException):
+                self._conclude(task)
 
     def shutdown(self, timeout_sec: float | None = None) -> bool:
         finished = super().shutdown(timeout_sec)

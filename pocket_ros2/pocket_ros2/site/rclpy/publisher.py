@@ -55,7 +55,11 @@ class Publisher:
                 f"Expected {self.msg_type.__name__} or bytes for topic '{self.topic_name}', "
                 f"got {type(msg).__name__}"
             )
-        self._wire.put(data, time.time_ns())
+        try:
+            self._wire.put(data, time.time_ns())
+        except RuntimeError:
+            self._check()  # Says who has closed it since the check above.
+            raise
 
     @property
     def handle(self) -> AbstractContextManager[Any]:

@@ -86,6 +86,23 @@ def test_task_advances_a_coroutine_at_each_call():
     assert task.result() == 3
 
 
+def test_task_that_cancels_itself_goes_on_to_its_next_wait_and_no_further():
+    log = []
+
+    async def coroutine():
+        task.cancel()
+        log.append("waits")
+        await Future()
+        log.append("never")
+
+    task = Task(coroutine)
+    task()
+    task()
+
+    assert task.cancelled()
+    assert log == ["waits"]
+
+
 def test_exception_becomes_the_task_s():
     task = Task(lambda: 1 / 0)
     task()

@@ -189,7 +189,10 @@ class Task(Future[T]):
         self.set_result(result)
 
     def cancel(self) -> None:
-        if not self._finished() and inspect.iscoroutine(self._handler):
-            with self._running:
-                self._handler.close()
+        """Never continue; what runs at this moment goes on to its next wait."""
         super().cancel()
+        if inspect.iscoroutine(self._handler) and self._running.acquire(blocking=False):
+            try:
+                self._handler.close()
+            finally:
+                self._running.release()

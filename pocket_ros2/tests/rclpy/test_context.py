@@ -124,6 +124,25 @@ def test_handlers_are_restored_by_shutdown():
     assert get_current_signal_handlers_options() == SignalHandlerOptions.NO
 
 
+def test_handlers_of_the_program_are_called_too():
+    seen = []
+    before = {
+        number: signal.signal(number, lambda number, frame: seen.append(number))
+        for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        for number in before:
+            rclpy.init(args=[])
+            signal.raise_signal(number)
+            assert not rclpy.ok()
+            rclpy.try_shutdown()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    assert seen == list(before)
+
+
 def test_contexts_of_their_own_install_no_handlers_and_live_side_by_side():
     first, second = Context(), Context()
     rclpy.init(args=[], context=first)

@@ -69,7 +69,7 @@ def _on_signal(number: int, frame: Any) -> None:
         context._ok = False
     _todo.put(_shut_down_contexts)
     previous = _previous.get(number)
-    if number == signal.SIGINT and callable(previous):
+    if callable(previous):
         previous(number, frame)
 
 

@@ -119,16 +119,18 @@ class Executor:
         return True
 
     def add_node(self, node: Node) -> bool:
-        if node in self._nodes:
-            return False
-        alive = [other for other in self._nodes if not other._rclpy_destroyed]
-        self._nodes = dict.fromkeys([*alive, node])
+        with self._condition:
+            if node in self._nodes:
+                return False
+            alive = [other for other in self._nodes if not other._rclpy_destroyed]
+            self._nodes = dict.fromkeys([*alive, node])
         node.executor = self
         self.wake()
         return True
 
     def remove_node(self, node: Node) -> None:
-        self._nodes = {other: None for other in self._nodes if other is not node}
+        with self._condition:
+            self._nodes = {other: None for other in self._nodes if other is not node}
         self.wake()
 
     def get_nodes(self) -> list[Node]:

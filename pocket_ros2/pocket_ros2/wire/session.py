@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import contextlib
 import itertools
@@ -188,16 +189,19 @@ class Session:
             entity.close()
         if not self.zenoh.is_closed():
             self._watcher.undeclare()
-            closer = threading.Thread(target=self._close_zenoh, daemon=True)
+            left = threading.Lock()
+            left.acquire()
             try:
-                closer.start()
-                closer.join(_CLOSE_TIMEOUT_S)
+                # Not a Thread: that waits for its start, where a second Ctrl-C would strike.
+                _thread.start_new_thread(self._close_zenoh, (left,))
+                left.acquire(timeout=_CLOSE_TIMEOUT_S)
             except RuntimeError:  # Python 3.12.0 and 3.12.1 start no thread during exit.
-                self._close_zenoh()
+                self._close_zenoh(left)
 
-    def _close_zenoh(self) -> None:
+    def _close_zenoh(self, left: threading.Lock) -> None:
         with contextlib.suppress(zenoh.ZError):
             self.zenoh.close()
+        left.release()
 
 
 def _address(endpoint: str) -> tuple[str, int] | None:

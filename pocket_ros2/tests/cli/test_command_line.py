@@ -137,6 +137,18 @@ def test_echo_follows_the_publishers_quality_of_service():
     assert re.fullmatch(r"\d+\n---\n", lossy)
 
 
+@pytest.mark.parametrize("presses", [1, 3])
+def test_echo_ends_on_ctrl_c_however_often_it_is_pressed(presses):
+    process = start("topic", "echo", "/ticks")
+    assert process.stdout is not None
+    process.stdout.readline()
+    for _ in range(presses):
+        process.send_signal(signal.SIGINT)
+
+    output, _ = process.communicate(timeout=20)
+    assert process.returncode == 130, output
+
+
 def test_echo_gives_up_after_its_timeout():
     output = run("topic", "echo", "--once", "--timeout", "0.3", "/orders", code=1)
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What an executor runs: anything that becomes ready, is taken, and then calls back."""
+"""What nodes create: things to destroy, and among them those that call back."""
 
 from __future__ import annotations
 
@@ -11,10 +11,43 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rclpy._rclpy_pybind11 import InvalidHandle
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from rclpy.callback_groups import CallbackGroup
 
 
-class Entity:
+async def await_or_execute(callback: Callable[..., Any], *args: Any) -> Any:
+    """Call a function or a coroutine function."""
+    result = callback(*args)
+    return await result if hasattr(result, "__await__") else result
+
+
+class Destroyable:
+    """Can be used until it is destroyed, which the end of a with block does."""
+
+    _destroyed = False
+
+    def _check(self) -> None:
+        if self._destroyed:
+            raise InvalidHandle("cannot use Destroyable because destruction was requested")
+
+    @property
+    def handle(self) -> AbstractContextManager[Any]:
+        """What can be entered until this is destroyed."""
+        self._check()
+        return nullcontext(self)
+
+    def destroy(self) -> None:
+        self._destroyed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.destroy()
+
+
+class Entity(Destroyable):
     """A source of callbacks; `kind` is its place in the order of a wait pass."""
 
     WAITABLE, TIMER, SUBSCRIPTION, GUARD, CLIENT, SERVICE = range(6)
@@ -23,7 +56,6 @@ class Entity:
     def __init__(self, callback_group: CallbackGroup | None) -> None:
         self.callback_group = callback_group
         self._wake: Callable[[], None] | None = None
-        self._destroyed = False
         self._scheduled = False
 
     def ready(self) -> bool:
@@ -43,17 +75,3 @@ class Entity:
         wake = self._wake
         if wake is not None:
             wake()
-
-    def _check(self) -> None:
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
-
-    @property
-    def handle(self) -> AbstractContextManager[Any]:
-        """What can be entered until this is destroyed."""
-        self._check()
-        return nullcontext(self)
-
-    def destroy(self) -> None:
-        """Never call back again."""
-        self._destroyed = True

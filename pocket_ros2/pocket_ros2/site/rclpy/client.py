@@ -55,9 +55,7 @@ class Client(Entity):
             TimeoutError: No response came in time.
         """
         future = self.call_async(request)
-        arrived = threading.Event()
-        future._on_done(arrived.set)
-        if not arrived.wait(timeout_sec):
+        if not future._wait(timeout_sec):
             self.remove_pending_request(future)
             raise TimeoutError(f"service '{self.srv_name}' did not respond within {timeout_sec} s")
         return future.result()
@@ -75,7 +73,7 @@ class Client(Entity):
         future: Future[Any] = Future()
         with self._lock:
             self._pending[sequence] = future
-        future._on_done(lambda: self.remove_pending_request(future))
+        future._on_done(lambda: self._pending.pop(sequence, None))
         served = self._wire.ready()
         self._wire.call(payload, sequence, lambda reply: self._on_reply(sequence, reply, served))
         return future
@@ -135,9 +133,3 @@ class Client(Entity):
         super().destroy()
         self._wire.close()
         self._replies.clear()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.destroy()

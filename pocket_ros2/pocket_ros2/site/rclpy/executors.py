@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import zenoh
 
 from rclpy._entity import Entity
+from rclpy._entity import await_or_execute as await_or_execute
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.context import Context
 from rclpy.exceptions import NotInitializedException, ROSInterruptException
@@ -56,12 +57,6 @@ class ConditionReachedException(Exception):
 
 def _never() -> bool:
     return False
-
-
-async def await_or_execute(callback: Callable[..., Any], *args: Any) -> Any:
-    """Call a function or a coroutine function."""
-    result = callback(*args)
-    return await result if hasattr(result, "__await__") else result
 
 
 class Executor:

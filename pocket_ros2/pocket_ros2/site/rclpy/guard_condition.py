@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rclpy._entity import Entity
+from rclpy._entity import Entity, await_or_execute
 
 if TYPE_CHECKING:
     from rclpy.callback_groups import CallbackGroup
@@ -41,6 +41,4 @@ class GuardCondition(Entity):
 
     async def execute(self, taken: Any) -> None:
         if self.callback is not None:
-            result = self.callback()
-            if hasattr(result, "__await__"):
-                await result
+            await await_or_execute(self.callback)

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import time
-from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from pocket_ros2 import idl
-from rclpy._rclpy_pybind11 import InvalidHandle, RCLError
+from rclpy._entity import Destroyable
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rclpy.node import Node
 
 
-class Publisher:
+class Publisher(Destroyable):
     def __init__(self, node: Node, msg_type: Any, topic: str, qos_profile: QoSProfile) -> None:
         self._type_support = idl.type_support(msg_type)
         self._context = node.context
@@ -28,7 +28,6 @@ class Publisher:
         self.msg_type = msg_type
         self.topic = self.topic_name = topic
         self.qos_profile = qos_profile
-        self._destroyed = False
         self._wire = node._rclpy_session.publisher(
             node._rclpy_token,
             topic,
@@ -45,7 +44,7 @@ class Publisher:
 
     def publish(self, msg: Any) -> None:
         """Send a message, or one that was serialized before."""
-        self._check()
+        self._check_usable()
         if isinstance(msg, self.msg_type):
             data = self._type_support.serialize(msg)
         elif isinstance(msg, bytes):
@@ -58,41 +57,27 @@ class Publisher:
         try:
             self._wire.put(data, time.time_ns())
         except RuntimeError:
-            self._check()  # Says who has closed it since the check above.
+            self._check_usable()  # Says who has closed it since the check above.
             raise
 
-    @property
-    def handle(self) -> AbstractContextManager[Any]:
-        """What can be entered until this is destroyed."""
-        if self._destroyed:
-            raise InvalidHandle("cannot use Destroyable because destruction was requested")
-        return nullcontext(self)
-
-    def _check(self) -> None:
-        _ = self.handle
+    def _check_usable(self) -> None:
+        self._check()
         if not self._context.ok():
             raise RCLError("Failed to publish: publisher's context is invalid")
 
     def get_subscription_count(self) -> int:
-        self._check()
+        self._check_usable()
         return self._wire.matched_count()
 
     def assert_liveliness(self) -> None:
         """Do nothing: a publisher is alive while its process is."""
-        self._check()
+        self._check_usable()
 
     def wait_for_all_acked(self, timeout: Duration | None = None) -> bool:
         """Return True at once: the transport hands over what it has accepted."""
-        self._check()
+        self._check_usable()
         return True
 
     def destroy(self) -> None:
-        if not self._destroyed:
-            self._destroyed = True
-            self._wire.close()
-
-    def __enter__(self) -> Publisher:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.destroy()
+        super().destroy()
+        self._wire.close()

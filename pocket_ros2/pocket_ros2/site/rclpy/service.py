@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocket_ros2 import idl
-from rclpy._entity import Entity
+from rclpy._entity import Entity, await_or_execute
 from rclpy.qos import QoSProfile
 from rclpy.utilities import check_is_valid_srv_type
 
@@ -77,9 +77,7 @@ class Service(Entity):
 
     async def execute(self, taken: Any) -> None:
         request, request_id = taken
-        response = self.callback(request, self.srv_type.Response())
-        if hasattr(response, "__await__"):
-            response = await response
+        response = await await_or_execute(self.callback, request, self.srv_type.Response())
         self.send_response(response, request_id)
 
     def send_response(self, response: Any, header: Request) -> None:
@@ -97,9 +95,3 @@ class Service(Entity):
         self._wire.close()
         while self._requests:
             self._requests.popleft().drop()
-
-    def __enter__(self) -> Service:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.destroy()

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from pocket_ros2 import idl
-from rclpy._entity import Entity
+from rclpy._entity import Entity, await_or_execute
 from rclpy.qos import HistoryPolicy, QoSProfile
 
 if TYPE_CHECKING:
@@ -126,11 +126,9 @@ class Subscription(Entity):
     async def execute(self, taken: Any) -> None:
         message, info = taken
         if self._callback_type is self.CallbackType.MessageOnly:
-            result = self._callback(message)
+            await await_or_execute(self._callback, message)
         else:
-            result = self._callback(message, info)
-        if hasattr(result, "__await__"):
-            await result
+            await await_or_execute(self._callback, message, info)
 
     def get_publisher_count(self) -> int:
         self._check()
@@ -140,12 +138,6 @@ class Subscription(Entity):
         super().destroy()
         self._wire.close()
         self._received.clear()
-
-    def __enter__(self) -> Subscription:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.destroy()
 
 
 def _accepts(callback: Callable[..., Any], count: int) -> bool:

@@ -110,6 +110,12 @@ class Future(Generic[T]):
                 return
         callback()
 
+    def _wait(self, timeout_sec: float | None = None) -> bool:
+        """Block until another thread completes this; False after the timeout."""
+        completed = threading.Event()
+        self._on_done(completed.set)
+        return completed.wait(timeout_sec)
+
     def _set_executor(self, executor: Executor | None) -> None:
         self._executor = None if executor is None else weakref.ref(executor)
 

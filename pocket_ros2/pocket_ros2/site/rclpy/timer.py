@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import inspect
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rclpy._entity import Entity
+from rclpy._entity import Entity, await_or_execute
 from rclpy.clock import Clock, ClockChange, JumpHandle, JumpThreshold, TimeJump
 from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
@@ -142,9 +141,7 @@ class Timer(Entity):
 
     async def execute(self, taken: Any) -> None:
         if self.callback is not None:
-            result = self.callback()
-            if inspect.isawaitable(result):
-                await result
+            await await_or_execute(self.callback)
 
     def destroy(self) -> None:
         if self._jumps is not None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import threading
 import uuid
 import weakref
 from typing import Any
@@ -227,10 +226,5 @@ class ActionClient(Bundle):
 
 
 def _wait(future: Future) -> Any:
-    """Block until another thread completes the future."""
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    done.wait()
-    if (error := future.exception()) is not None:
-        raise error
+    future._wait()
     return future.result()

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor, ParameterType
+from rcl_interfaces.msg import Parameter as ParameterMsg
+from rcl_interfaces.msg import ParameterDescriptor, ParameterType, ParameterValue
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.parameter_client import AsyncParameterClient
@@ -96,6 +97,14 @@ def test_single_sets_stand_alone_and_atomic_sets_together(server, client, answer
     wanted[0] = Parameter("a", value=3).to_parameter_msg()
     assert not answer(client.set_parameters_atomically(wanted)).result.successful
     assert server.get_parameter("a").value == 2
+
+
+def test_value_of_no_known_type_is_refused_and_the_node_lives_on(server, client, answer):
+    strange = ParameterMsg(name="a", value=ParameterValue(type=77))
+
+    (result,) = answer(client.set_parameters([strange])).results
+    assert (result.successful, "77" in result.reason) == (False, True)
+    assert answer(client.get_parameters(["a"])).values[0].integer_value == 1
 
 
 def test_only_dynamically_typed_parameters_can_be_deleted(server, client, answer):

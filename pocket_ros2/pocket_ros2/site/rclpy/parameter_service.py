@@ -60,7 +60,10 @@ class ParameterService:
         return response
 
     def _apply(self, messages: Any) -> SetParametersResult:
-        parameters = [Parameter.from_parameter_msg(message) for message in messages]
+        try:
+            parameters = [Parameter.from_parameter_msg(message) for message in messages]
+        except ValueError as error:
+            return SetParametersResult(successful=False, reason=str(error))
         try:
             return self._node.set_parameters_atomically(parameters)
         except ParameterNotDeclaredException as error:

@@ -221,7 +221,8 @@ class ROSClock(Clock):
 
     def _jump(self, change: ClockChange, delta_ns: int, apply: Callable[[], None]) -> None:
         jump = TimeJump(change, Duration(nanoseconds=delta_ns))
-        told = [handle for handle in self._jump_handles if handle._threshold._exceeded_by(jump)]
+        handles = list(self._jump_handles)  # Other threads add and remove some.
+        told = [handle for handle in handles if handle._threshold._exceeded_by(jump)]
         for handle in told:
             if handle._pre_callback is not None:
                 handle._pre_callback()

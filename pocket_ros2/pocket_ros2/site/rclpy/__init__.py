@@ -12,15 +12,9 @@ from rclpy.parameter import Parameter as Parameter
 from rclpy.signals import SignalHandlerOptions as SignalHandlerOptions
 from rclpy.signals import install_signal_handlers, uninstall_signal_handlers
 from rclpy.task import Future as Future
-from rclpy.utilities import (
-    get_default_context,
-)
-from rclpy.utilities import (
-    get_rmw_implementation_identifier as get_rmw_implementation_identifier,
-)
-from rclpy.utilities import (
-    ok as ok,
-)
+from rclpy.utilities import get_default_context as get_default_context
+from rclpy.utilities import get_rmw_implementation_identifier as get_rmw_implementation_identifier
+from rclpy.utilities import ok as ok
 from rclpy.utilities import shutdown as _shutdown
 from rclpy.utilities import try_shutdown as _try_shutdown
 

@@ -25,7 +25,7 @@ _busy = threading.local()
 
 def attach(node: Node, qos_profile: QoSProfile) -> None:
     """Publish the messages of this node's loggers from now on."""
-    publisher = node.context._session.publisher(
+    publisher = node._rclpy_session.publisher(
         node._rclpy_token, "/rosout", Log._TYPE_SUPPORT, qos_profile._to_wire()
     )
     node._rclpy_rosout_publisher = publisher

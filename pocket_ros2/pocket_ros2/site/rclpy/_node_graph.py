@@ -20,7 +20,7 @@ NamesAndTypes = list[tuple[str, list[str]]]
 class GraphMixin:
     """Reads the graph for a node."""
 
-    _session: Any
+    _rclpy_session: Any
     context: Any
     resolve_topic_name: Callable[..., str]
     resolve_service_name: Callable[..., str]

@@ -27,12 +27,19 @@ class CliError(Exception):
 
 
 @contextmanager
-def ros_node(name: str = "pocket_ros2_cli", args: list[str] | None = None) -> Iterator[Node]:
+def ros_node(name: str = "pocket_ros2_cli") -> Iterator[Node]:
     """Yield a hidden node that lives as long as the command."""
     import rclpy
+    import zenoh
+    from rclpy.exceptions import NameValidationException
     from rclpy.executors import ExternalShutdownException
 
-    rclpy.init(args=args if args is not None else [])
+    from pocket_ros2.wire.config import ConfigError
+
+    try:
+        rclpy.init(args=[])
+    except (RuntimeError, ConfigError, zenoh.ZError) as error:
+        raise CliError(f"cannot join the network: {error}") from error
     try:
         node = rclpy.create_node(
             f"_{name}_{os.getpid()}", start_parameter_services=False, enable_rosout=False
@@ -44,6 +51,8 @@ def ros_node(name: str = "pocket_ros2_cli", args: list[str] | None = None) -> It
             node.destroy_node()
     except ExternalShutdownException as error:
         raise KeyboardInterrupt from error
+    except NameValidationException as error:
+        raise CliError(str(error)) from error
     finally:
         rclpy.try_shutdown()
 
@@ -123,6 +132,14 @@ def interface(name: str, kind: str) -> Any:
             f"the type {name!r} is unknown or no {kind}; a name looks like package/{kind}/Name, "
             "and 'pocket-ros2 interface list' shows all"
         ) from error
+
+
+def positive(text: str) -> float:
+    """Read an option that must be a number above 0."""
+    number = float(text)
+    if not number > 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return number
 
 
 def values(text: str) -> Any:

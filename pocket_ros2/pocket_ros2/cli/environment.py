@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -14,6 +13,8 @@ from typing import Any
 
 from pocket_ros2 import workspace
 from pocket_ros2.cli.common import CliError
+from pocket_ros2.wire.router import DEFAULT_LISTEN
+from pocket_ros2.wire.router import main as serve
 
 
 def register(commands: Any) -> None:
@@ -32,8 +33,8 @@ def register(commands: Any) -> None:
     programs.set_defaults(run=_executables)
 
     router = commands.add_parser("router", help="run the router in the foreground")
-    router.add_argument("--listen", default="tcp/127.0.0.1:7447", help="default: %(default)s")
-    router.set_defaults(run=_router)
+    router.add_argument("--listen", default=DEFAULT_LISTEN, help="default: %(default)s")
+    router.set_defaults(run=lambda args: serve(["--listen", args.listen]))
 
     enable = commands.add_parser("enable", help="let every program of this environment use us")
     enable.add_argument("--workspace", type=Path, help="also serve the packages in its src/")
@@ -51,28 +52,13 @@ def _run(args: argparse.Namespace) -> int:
         command = [sys.executable, "-c", start, args.package, *args.rest]
     else:
         name, *rest = args.rest or [""]
-        try:
-            command = [*workspace.executable(args.package, name), *rest]
-        except workspace.PackageError as error:
-            raise CliError(str(error)) from error
+        command = [*workspace.executable(args.package, name), *rest]
     sys.stdout.flush()
     os.execv(command[0], command)
 
 
 def _executables(args: argparse.Namespace) -> None:
-    try:
-        print("\n".join(sorted(workspace.executables(args.package))))
-    except workspace.PackageError as error:
-        raise CliError(str(error)) from error
-
-
-def _router(args: argparse.Namespace) -> int:
-    command = [sys.executable, "-m", "pocket_ros2.wire.router", "--listen", args.listen]
-    with subprocess.Popen(command) as process:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            return process.wait()
+    print("\n".join(sorted(workspace.executables(args.package))))
 
 
 def _hook_file() -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pocket_ros2 import idl
 from pocket_ros2.cli.common import CliError
+from pocket_ros2.idl import catalogue
 
 
 def register(commands: Any) -> None:
@@ -32,11 +33,13 @@ def definition(name: str) -> str:
     Raises:
         CliError: There is no such type.
     """
-    package, kind, base = name.split("/") if name.count("/") == 2 else (name, "", "")
-    folder = idl.interface_packages().get(package)
-    path = folder / kind / f"{base}.{kind}" if folder and kind else None
-    if path is None or not path.is_file():
-        raise CliError(f"unknown type {name!r}; a full name looks like geometry_msgs/msg/Pose")
+    try:
+        package, kind, base = catalogue.split(name)
+        path = catalogue.files(idl.interface_packages()[package], kind)[base]
+    except (idl.InterfaceError, KeyError) as error:
+        raise CliError(
+            f"unknown type {name!r}; a full name looks like geometry_msgs/msg/Pose"
+        ) from error
     lines = path.read_text(encoding="utf-8").splitlines()
     return "\n".join(line.rstrip() for line in lines if not line.startswith("# SPDX-")).strip()
 

@@ -32,7 +32,7 @@ def register(commands: Any) -> None:
 
 
 def _launch(args: argparse.Namespace) -> int:
-    from launch import LaunchDescription, LaunchService
+    from launch import LaunchContext, LaunchDescription, LaunchService
     from launch.actions import IncludeLaunchDescription
     from launch.launch_description_sources import AnyLaunchDescriptionSource
     from launch.logging import get_logger, launch_config
@@ -41,10 +41,10 @@ def _launch(args: argparse.Namespace) -> int:
     given = _pairs(arguments)
     source = AnyLaunchDescriptionSource(str(path))
     if args.show_args:
-        description = source.try_get_launch_description_without_context()
-        if description is None:
-            raise CliError(f"{path} cannot be read without being launched")
-        _show_arguments(description)
+        try:
+            _show_arguments(source.get_launch_description(LaunchContext()))
+        except Exception as error:
+            raise CliError(f"{path} cannot be read without being launched: {error}") from error
         return 0
     try:
         get_logger().info(f"All log files can be found below {launch_config.log_dir}")
@@ -79,11 +79,12 @@ def _split(first: str, rest: list[str]) -> tuple[Path, list[str]]:
         share = workspace.find(first).path
     except workspace.PackageError as error:
         raise CliError(f"{error}\npackages: {', '.join(workspace.names())}") from error
-    files = sorted(file for file in share.rglob("*") if file.name.endswith("launch.py"))
+    files = sorted(file for file in share.rglob("*") if file.is_file())
     name, *arguments = rest or [""]
-    found = [file for file in share.rglob(name) if file.is_file()] if name else []
+    found = [file for file in files if file.name == name]
     if len(found) != 1:
-        choices = ", ".join(file.name for file in files) or "none"
+        names = (file.name for file in files)
+        choices = ", ".join(name for name in names if name.endswith("launch.py")) or "none"
         why = "was found more than once" if found else "was not found"
         raise CliError(f"launch file {name!r} {why} in package {first!r}; it has: {choices}")
     return found[0], arguments

@@ -23,6 +23,7 @@ from pocket_ros2.cli import (
     topics,
 )
 from pocket_ros2.cli.common import CliError
+from pocket_ros2.workspace import PackageError
 
 GROUPS = (
     *(topics, nodes, services, params, actions, lifecycle, interfaces, launch),
@@ -55,8 +56,10 @@ def main(argv: list[str] | None = None) -> int:
     pocket_ros2.activate()
     args = build_parser().parse_args(argv)
     try:
-        return int(args.run(args) or 0)
-    except CliError as error:
+        code = int(args.run(args) or 0)
+        sys.stdout.flush()
+        return code
+    except (CliError, PackageError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

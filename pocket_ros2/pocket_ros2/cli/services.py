@@ -15,6 +15,7 @@ from pocket_ros2.cli.common import (
     call,
     filled,
     interface,
+    positive,
     print_listing,
     ros_node,
     wait,
@@ -35,7 +36,7 @@ def register(commands: Any) -> None:
     caller.add_argument("service")
     caller.add_argument("type")
     caller.add_argument("values", nargs="?", default="", help="YAML, for example '{a: 1, b: 2}'")
-    caller.add_argument("-r", "--rate", type=float, help="repeat at this rate in Hz")
+    caller.add_argument("-r", "--rate", type=positive, help="repeat at this rate in Hz")
     caller.add_argument("--timeout", type=float, help="seconds for the answer, default: no limit")
     caller.set_defaults(run=_call)
 

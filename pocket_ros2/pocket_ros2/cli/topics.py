@@ -18,6 +18,7 @@ from pocket_ros2.cli.common import (
     add_type_listing,
     filled,
     interface,
+    positive,
     print_listing,
     ros_node,
     wait,
@@ -64,7 +65,9 @@ def register(commands: Any) -> None:
     for name, run, what in (("hz", _hz, "rate"), ("bw", _bw, "bandwidth")):
         meter = verbs.add_parser(name, help=f"measure the {what} of a topic")
         meter.add_argument("topic")
-        meter.add_argument("-w", "--window", type=int, default=100, help="messages, default 100")
+        meter.add_argument(
+            "-w", "--window", type=positive, default=100, help="messages, default 100"
+        )
         meter.add_argument("--duration", type=float, help="stop after this many seconds")
         meter.set_defaults(run=run)
 
@@ -72,7 +75,7 @@ def register(commands: Any) -> None:
     pub.add_argument("topic")
     pub.add_argument("type")
     pub.add_argument("values", nargs="?", default="", help="YAML, for example '{data: hello}'")
-    pub.add_argument("-r", "--rate", type=float, default=1.0, help="Hz, default 1")
+    pub.add_argument("-r", "--rate", type=positive, default=1.0, help="Hz, default 1")
     pub.add_argument("-1", "--once", action="store_true", help="publish one message and leave")
     pub.add_argument("-t", "--times", type=int, default=0, help="publish that many and leave")
     pub.add_argument(
@@ -213,7 +216,8 @@ def _field(message: Any, path: str | None) -> Any:
 def _measure(args: argparse.Namespace, report: Callable[[list[tuple[float, int]]], str]) -> None:
     """Collect (arrival time, size) of raw messages and print a report every second."""
     topic = absolute(args.topic)
-    window: deque[tuple[float, int]] = deque(maxlen=args.window)
+    window: deque[tuple[float, int]] = deque(maxlen=int(args.window))
+    newest = None
     with ros_node() as node:
         cls = _resolve(node, topic, None)
         options = argparse.Namespace(qos_reliability=None, qos_durability=None, qos_depth=1000)
@@ -224,7 +228,9 @@ def _measure(args: argparse.Namespace, report: Callable[[list[tuple[float, int]]
         deadline = time.monotonic() + (args.duration or float("inf"))
         while (left := deadline - time.monotonic()) > 0:
             wait(node, min(1.0, left))
-            print(report(list(window)) if len(window) > 1 else "no new messages", flush=True)
+            fresh = len(window) > 1 and window[-1] is not newest
+            newest = window[-1] if window else None
+            print(report(list(window)) if fresh else "no new messages", flush=True)
 
 
 def _hz(args: argparse.Namespace) -> None:
@@ -260,8 +266,6 @@ def _bw(args: argparse.Namespace) -> None:
 
 
 def _pub(args: argparse.Namespace) -> None:
-    if not args.rate > 0:
-        raise CliError(f"--rate must be above 0 Hz, not {args.rate:g}")
     message = filled(interface(args.type, "msg")(), args.values)
     times = 1 if args.once else args.times
     wanted = args.wait_matching_subscriptions

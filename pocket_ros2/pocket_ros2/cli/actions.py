@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import textwrap
 from typing import Any
 
@@ -107,13 +108,17 @@ def _send_goal(args: argparse.Namespace) -> None:
         handle = finish(node, sent, None, f"action {args.action}")
         if not handle.accepted:
             raise CliError("Goal was rejected.")
+        # rclpy's own handler would leave the network before the goal is cancelled.
+        interrupts: list[int] = []
+        signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number))
         print(f"Goal accepted with ID: {bytes(handle.goal_id.uuid).hex()}\n", flush=True)
-        try:
-            outcome = finish(node, handle.get_result_async(), None, f"action {args.action}")
-        except KeyboardInterrupt:
+        result = handle.get_result_async()
+        wait_until(node, lambda: result.done() or bool(interrupts), float("inf"))
+        if interrupts:
             print("Canceling goal...", flush=True)
             finish(node, handle.cancel_goal_async(), 5.0, f"action {args.action}")
-            raise
+            raise KeyboardInterrupt
+        outcome = finish(node, result, None, f"action {args.action}")
         print(f"Result:\n{_indented(outcome.result)}")
         print(f"Goal finished with status: {names[outcome.status]}")
         if outcome.status != GoalStatus.STATUS_SUCCEEDED:

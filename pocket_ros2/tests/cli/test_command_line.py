@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
@@ -19,7 +20,7 @@ import rclpy
 from example_interfaces.action import Fibonacci
 from example_interfaces.srv import AddTwoInts
 from rcl_interfaces.msg import IntegerRange, ParameterDescriptor
-from rclpy.action import ActionServer
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, DurabilityPolicy, ReliabilityPolicy
@@ -48,7 +49,18 @@ def add(request, response):
 
 node.create_service(AddTwoInts, "add", add)
 
-def execute(goal):
+endless = rclpy.task.Future()
+
+def cancel(goal):
+    endless.set_result(None)
+    return CancelResponse.ACCEPT
+
+async def execute(goal):
+    if goal.request.order == 99:
+        await endless
+        goal.canceled()
+        state.publish(String(data="canceled"))
+        return Fibonacci.Result()
     if goal.request.order < 0:
         goal.abort()
         return Fibonacci.Result()
@@ -56,7 +68,7 @@ def execute(goal):
     goal.succeed()
     return Fibonacci.Result(sequence=[0, 1, 1])
 
-ActionServer(node, Fibonacci, "count", execute)
+ActionServer(node, Fibonacci, "count", execute, cancel_callback=cancel)
 camera = LifecycleNode("camera")
 executor = SingleThreadedExecutor()
 executor.add_node(node)
@@ -127,6 +139,23 @@ def test_unknown_names_are_told_with_what_to_do_next():
     assert "/station" in run("node", "info", "/nobody", code=1)
     assert "service list" in run("service", "type", "/nothing", code=1)
     assert "interface list" in run("topic", "pub", "/x", "std_msgs/msg/Strin", "{}", code=1)
+
+
+def test_bad_names_and_surroundings_are_told_in_words(monkeypatch, tmp_path):
+    broken = tmp_path / "broken.launch.py"
+    broken.write_text("x = (\n")
+    for words, problem in (
+        (("topic", "pub", "/a b", "std_msgs/String"), "is invalid"),
+        (("service", "call", "/a b", "std_srvs/Empty"), "is invalid"),
+        (("launch", "tf2_ros", "/x/y.launch.py"), "was not found"),
+        (("launch", str(broken), "--show-args"), "never closed"),
+    ):
+        output = run(*words, code=1)
+        assert problem in output
+        assert "Traceback" not in output
+    assert "-1 is not above 0" in run("bag", "play", ".", "--clock", "-1", code=2)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "many")
+    assert run("topic", "list", code=1).startswith("cannot join the network: ")
 
 
 def test_echo_follows_the_publishers_quality_of_service():
@@ -234,6 +263,20 @@ def test_a_goal_is_followed_to_its_result():
     assert "/station" in run("action", "info", "/count")
 
 
+def test_ctrl_c_cancels_the_goal():
+    kind = "example_interfaces/action/Fibonacci"
+    process = start("action", "send_goal", "/count", kind, "{order: 99}")
+    assert process.stdout is not None
+    assert any("Goal accepted" in line for line in process.stdout)
+    process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+
+    output, _ = process.communicate(timeout=20)
+
+    assert (process.returncode, output) == (130, "Canceling goal...\n")
+    assert "canceled" in run("topic", "echo", "--once", "/state")
+
+
 def test_lifecycle_nodes_are_steered():
     assert run("lifecycle", "nodes") == "/camera\n"
     assert run("lifecycle", "get", "/camera") == "unconfigured [1]\n"
@@ -252,6 +295,8 @@ def test_interfaces_are_shown_with_what_they_contain():
     assert "\tbuiltin_interfaces/Time stamp" in lines
     assert "\t\tint32 sec" in lines
     assert "SPDX" not in output
+    transition = ("interface", "show", "lifecycle_msgs/msg/TransitionEvent")
+    assert run(*transition) != run(*transition, env={**os.environ, "ROS_DISTRO": "lyrical"})
     assert "geometry_msgs/msg/Pose" in run("interface", "list", "geometry_msgs").split()
     assert "std_msgs" in run("interface", "packages").split()
 
@@ -304,7 +349,10 @@ def test_doctor_talks_to_itself():
 def test_doctor_fails_on_an_impossible_domain(monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", "300")
 
-    assert "[FAIL] ROS_DOMAIN_ID '300'" in run("doctor", code=1)
+    output = run("doctor", code=1)
+
+    assert "[FAIL] ROS_DOMAIN_ID '300'" in output
+    assert "Traceback" not in output
 
 
 def test_run_starts_executables_and_lists_them():

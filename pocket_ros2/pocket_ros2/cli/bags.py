@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocket_ros2.cli.common import CliError, absolute, interface, ros_node, wait
+from pocket_ros2.cli.common import CliError, absolute, interface, positive, ros_node, wait
 from pocket_ros2.cli.interfaces import definition, nested_type
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ def register(commands: Any) -> None:
     record.set_defaults(run=_record)
     play = verbs.add_parser("play", help="publish what a bag holds, at its own pace")
     play.add_argument("bag", type=Path)
-    play.add_argument("-r", "--rate", type=float, default=1.0, help="speed factor, default 1")
+    play.add_argument("-r", "--rate", type=positive, default=1.0, help="speed factor, default 1")
     play.add_argument("-l", "--loop", action="store_true", help="start again at the end")
     play.add_argument("--topics", nargs="+", help="only these")
-    play.add_argument("--clock", type=float, nargs="?", const=40.0, help="publish /clock at Hz")
+    play.add_argument("--clock", type=positive, nargs="?", const=40.0, help="publish /clock at Hz")
     play.add_argument("--delay", type=float, default=0.5, help="seconds for discovery first")
     play.set_defaults(run=_play)
     info = verbs.add_parser("info", help="print what a bag holds")
@@ -90,14 +90,18 @@ class _Recorder:
         if not offers:
             return
         self._known.add(topic)
+        try:
+            cls, text = interface(type_name, "msg"), full_definition(type_name)
+        except CliError as error:
+            print(f"Not recording '{topic}': {error}", flush=True)
+            return
         profile = QoSProfile(depth=1000)
         profile.reliability = max(offer.reliability for offer in offers)
         profile.durability = max(offer.durability for offer in offers)
-        cls = interface(type_name, "msg")
         connection = self._writer.add_connection(
             topic,
             type_name,
-            msgdef=full_definition(type_name),
+            msgdef=text,
             rihs01=cls._TYPE_SUPPORT.rihs,
             offered_qos_profiles=[_to_bag_qos(profile)],
         )
@@ -178,8 +182,8 @@ def _info(args: argparse.Namespace) -> None:
 
 
 def _play(args: argparse.Namespace) -> None:
-    if not args.rate > 0:
-        raise CliError(f"--rate must be above 0, not {args.rate:g}")
+    from rosgraph_msgs.msg import Clock
+
     wanted = {absolute(topic) for topic in args.topics or []}
     with _open(args.bag) as reader, ros_node() as node:
         chosen = [c for c in reader.connections if not wanted or c.topic in wanted]
@@ -187,12 +191,12 @@ def _play(args: argparse.Namespace) -> None:
             there = ", ".join(sorted(c.topic for c in reader.connections))
             raise CliError(f"none of these topics is in the bag; it has: {there}")
         publishers = {c.id: _publisher(node, c) for c in chosen}
+        clock = node.create_publisher(Clock, "/clock", 1) if args.clock else None
         wait(node, args.delay)
-        while True:
-            count = _play_once(node, reader, chosen, publishers, args)
+        count = None
+        while count is None or (args.loop and count):
+            count = _play_once(node, reader, chosen, publishers, clock, args)
             print(f"Played {count} messages", flush=True)
-            if not args.loop:
-                break
         wait(node, 0.2)
 
 
@@ -212,13 +216,13 @@ def _play_once(
     reader: Reader,
     chosen: list[Connection],
     publishers: dict[int, Any],
+    clock: Any,
     args: argparse.Namespace,
 ) -> int:
     """Publish everything once at the recorded pace and return how much that was."""
     from rclpy.time import Time
     from rosgraph_msgs.msg import Clock
 
-    clock = node.create_publisher(Clock, "/clock", 1) if args.clock else None
     start, count = time.monotonic(), 0
     next_tick = reader.start_time
     for connection, stamp, raw in reader.messages(connections=chosen):
@@ -227,10 +231,8 @@ def _play_once(
                 node, start + (next_tick - reader.start_time) / 1e9 / args.rate - time.monotonic()
             )
             clock.publish(Clock(clock=Time(nanoseconds=next_tick).to_msg()))
-            next_tick += int(1e9 / args.clock * args.rate)
+            next_tick += max(1, int(1e9 / args.clock * args.rate))
         wait(node, start + (stamp - reader.start_time) / 1e9 / args.rate - time.monotonic())
         publishers[connection.id].publish(bytes(raw))
         count += 1
-    if clock is not None:
-        node.destroy_publisher(clock)
     return count

@@ -185,7 +185,11 @@ class Session:
         zenoh until its lease ends; this goes on in the background, or is cut off by process exit.
         """
         _open_sessions.discard(self)
-        for entity in list(self.entities):
+        # Subscribers first: zenoh undeclares a latched publisher with the interpreter's lock held
+        # and tells local subscribers of the topic, whose callbacks may be waiting for that lock.
+        for entity in sorted(
+            self.entities, key=lambda entity: not isinstance(entity, WireSubscriber)
+        ):
             entity.close()
         if not self.zenoh.is_closed():
             self._watcher.undeclare()

@@ -16,6 +16,7 @@ from rclpy.exceptions import InvalidHandle, NotInitializedException
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions, get_current_signal_handlers_options
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 PROGRAM = """
 import sys, threading, time, pocket_ros2
@@ -174,9 +175,12 @@ def test_use_before_init_and_after_shutdown_and_after_destroy_raises():
         assert node.handle
     other = rclpy.create_node("other")
     publisher = other.create_publisher(String, "topic", 10)
+    client = other.create_client(Trigger, "service")
     rclpy.shutdown()
     with pytest.raises(RuntimeError, match="context"):
         publisher.publish(String())
+    with pytest.raises(RuntimeError, match="context"):
+        client.call_async(Trigger.Request())
     other.destroy_node()
 
 

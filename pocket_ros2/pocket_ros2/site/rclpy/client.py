@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pocket_ros2 import idl
 from rclpy._entity import Entity
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from rclpy.utilities import check_is_valid_srv_type
@@ -68,6 +69,8 @@ class Client(Entity):
                 f"service '{self.srv_name}' takes a {self.srv_type.__name__}.Request, "
                 f"not {request!r}"
             )
+        if not self.context.ok():
+            raise RCLError("Failed to send request: client's context is invalid")
         payload = self.srv_type.Request._TYPE_SUPPORT.serialize(request)
         sequence = next(self._sequence)
         future: Future[Any] = Future()

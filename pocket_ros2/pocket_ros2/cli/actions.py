@@ -15,32 +15,27 @@ from pocket_ros2.cli.common import (
     add_type_listing,
     filled,
     finish,
+    group,
     interface,
     print_listing,
     ros_node,
+    verb,
     wait_until,
 )
 
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("action", help="look at actions and send goals")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="print the actions in the graph")
+    verbs = group(commands, "action", "look at actions and send goals")
+    listing = verb(verbs, "list", _list, "print the actions in the graph")
     add_type_listing(listing, "actions")
-    listing.set_defaults(run=_list)
-    info = verbs.add_parser("info", help="print the servers and clients of an action")
-    info.add_argument("action")
-    info.set_defaults(run=_info)
-    goal = verbs.add_parser("send_goal", help="send a goal and print its result")
-    goal.add_argument("action")
-    goal.add_argument("type")
+    verb(verbs, "info", _info, "print the servers and clients of an action", "action")
+    goal = verb(verbs, "send_goal", _send_goal, "send a goal, print its result", "action", "type")
     goal.add_argument("values", help="YAML, for example '{order: 5}'")
     goal.add_argument("-f", "--feedback", action="store_true", help="print the feedback")
     goal.add_argument(
         "-t", "--timeout", type=float, help="seconds to wait for the server, default: no limit"
     )
-    goal.set_defaults(run=_send_goal)
 
 
 def _list(args: argparse.Namespace) -> None:

@@ -9,7 +9,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pocket_ros2.cli.common import CliError, absolute, interface, positive, ros_node, wait
+from pocket_ros2.cli.common import (
+    CliError,
+    absolute,
+    group,
+    interface,
+    positive,
+    ros_node,
+    verb,
+    wait,
+)
 from pocket_ros2.cli.interfaces import definition, nested_type
 
 if TYPE_CHECKING:
@@ -23,25 +32,21 @@ _SEPARATOR = "\n" + "=" * 80 + "\n"
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("bag", help="record and play topics")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    record = verbs.add_parser("record", help="record topics until Ctrl-C")
+    verbs = group(commands, "bag", "record and play topics")
+    record = verb(verbs, "record", _record, "record topics until Ctrl-C")
     record.add_argument("topics", nargs="*")
     record.add_argument("-a", "--all", action="store_true", help="every topic, also later ones")
     record.add_argument("-o", "--output", type=Path, help="folder, default rosbag2_DATE_TIME")
     record.add_argument("-d", "--duration", type=float, help="stop after this many seconds")
-    record.set_defaults(run=_record)
-    play = verbs.add_parser("play", help="publish what a bag holds, at its own pace")
+    play = verb(verbs, "play", _play, "publish what a bag holds, at its own pace")
     play.add_argument("bag", type=Path)
     play.add_argument("-r", "--rate", type=positive, default=1.0, help="speed factor, default 1")
     play.add_argument("-l", "--loop", action="store_true", help="start again at the end")
     play.add_argument("--topics", nargs="+", help="only these")
     play.add_argument("--clock", type=positive, nargs="?", const=40.0, help="publish /clock at Hz")
     play.add_argument("--delay", type=float, default=0.5, help="seconds for discovery first")
-    play.set_defaults(run=_play)
-    info = verbs.add_parser("info", help="print what a bag holds")
+    info = verb(verbs, "info", _info, "print what a bag holds")
     info.add_argument("bag", type=Path)
-    info.set_defaults(run=_info)
 
 
 def _rosbags() -> Any:

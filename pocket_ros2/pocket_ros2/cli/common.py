@@ -169,6 +169,23 @@ def absolute(name: str) -> str:
     return name if name.startswith("/") else f"/{name}"
 
 
+def group(commands: Any, name: str, help: str) -> Any:
+    """Add a command that has verbs; return where these are added."""
+    parser = commands.add_parser(name, help=help)
+    return parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+
+def verb(
+    verbs: Any, name: str, run: Callable[[argparse.Namespace], Any], help: str, *arguments: str
+) -> argparse.ArgumentParser:
+    """Add a verb with arguments that need no explanation, and the function that does it."""
+    parser: argparse.ArgumentParser = verbs.add_parser(name, help=help)
+    for argument in arguments:
+        parser.add_argument(argument)
+    parser.set_defaults(run=run)
+    return parser
+
+
 def add_type_listing(parser: argparse.ArgumentParser, what: str) -> None:
     """Add the options that every `list` command has."""
     parser.add_argument("-t", "--show-types", action="store_true", help="also print the types")

@@ -14,14 +14,13 @@ from importlib import metadata
 from typing import Any
 
 from pocket_ros2 import workspace
-from pocket_ros2.cli.common import ros_node
+from pocket_ros2.cli.common import ros_node, verb
 from pocket_ros2.cli.nodes import node_names
 
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    doctor = commands.add_parser("doctor", help="check this machine and print what it found")
-    doctor.set_defaults(run=_doctor)
+    verb(commands, "doctor", _doctor, "check this machine and print what it found")
 
 
 def _doctor(args: argparse.Namespace) -> int:

@@ -12,35 +12,27 @@ from pathlib import Path
 from typing import Any
 
 from pocket_ros2 import workspace
-from pocket_ros2.cli.common import CliError
+from pocket_ros2.cli.common import CliError, group, verb
 from pocket_ros2.wire.router import DEFAULT_LISTEN
 from pocket_ros2.wire.router import main as serve
 
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    run = commands.add_parser("run", help="start an executable of a package, or a Python file")
+    run = verb(commands, "run", _run, "start an executable of a package, or a Python file")
     run.add_argument("package", help="package name, or the path of a .py file")
     run.add_argument("rest", nargs=argparse.REMAINDER, metavar="executable [args]")
-    run.set_defaults(run=_run)
 
-    verbs = commands.add_parser("pkg", help="look at packages")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="print all packages")
-    listing.set_defaults(run=lambda args: print("\n".join(workspace.names())))
-    programs = verbs.add_parser("executables", help="print the executables of a package")
-    programs.add_argument("package")
-    programs.set_defaults(run=_executables)
+    verbs = group(commands, "pkg", "look at packages")
+    verb(verbs, "list", lambda args: print("\n".join(workspace.names())), "print all packages")
+    verb(verbs, "executables", _executables, "print the executables of a package", "package")
 
-    router = commands.add_parser("router", help="run the router in the foreground")
+    router = verb(commands, "router", _router, "run the router in the foreground")
     router.add_argument("--listen", default=DEFAULT_LISTEN, help="default: %(default)s")
-    router.set_defaults(run=lambda args: serve(["--listen", args.listen]))
 
-    enable = commands.add_parser("enable", help="let every program of this environment use us")
+    enable = verb(commands, "enable", _enable, "let every program of this environment use us")
     enable.add_argument("--workspace", type=Path, help="also serve the packages in its src/")
-    enable.set_defaults(run=_enable)
-    disable = commands.add_parser("disable", help="undo 'enable'")
-    disable.set_defaults(run=lambda args: _hook_file().unlink(missing_ok=True))
+    verb(commands, "disable", lambda args: _hook_file().unlink(missing_ok=True), "undo 'enable'")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -59,6 +51,10 @@ def _run(args: argparse.Namespace) -> int:
 
 def _executables(args: argparse.Namespace) -> None:
     print("\n".join(sorted(workspace.executables(args.package))))
+
+
+def _router(args: argparse.Namespace) -> int:
+    return serve(["--listen", args.listen])
 
 
 def _hook_file() -> Path:

@@ -9,22 +9,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from pocket_ros2 import idl
-from pocket_ros2.cli.common import CliError
+from pocket_ros2.cli.common import CliError, group, verb
 from pocket_ros2.idl import catalogue
 
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("interface", help="look at message, service and action types")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="print all types")
+    verbs = group(commands, "interface", "look at message, service and action types")
+    listing = verb(verbs, "list", _list, "print all types")
     listing.add_argument("package", nargs="?", help="only those of this package")
-    listing.set_defaults(run=_list)
-    packages = verbs.add_parser("packages", help="print packages that define types")
-    packages.set_defaults(run=lambda args: print("\n".join(sorted(idl.interface_packages()))))
-    show = verbs.add_parser("show", help="print a definition, nested types included")
+    verb(verbs, "packages", _packages, "print packages that define types")
+    show = verb(verbs, "show", _show, "print a definition, nested types included")
     show.add_argument("type", help="for example geometry_msgs/msg/Pose")
-    show.set_defaults(run=lambda args: print("\n".join(_lines(args.type, ""))))
 
 
 def definition(name: str) -> str:
@@ -63,6 +59,14 @@ def _list(args: argparse.Namespace) -> None:
         )
     for package in [args.package] if args.package else sorted(idl.interface_packages()):
         print("\n".join(idl.interfaces_in(package)))
+
+
+def _packages(args: argparse.Namespace) -> None:
+    print("\n".join(sorted(idl.interface_packages())))
+
+
+def _show(args: argparse.Namespace) -> None:
+    print("\n".join(_lines(args.type, "")))
 
 
 def _lines(name: str, indent: str) -> Iterator[str]:

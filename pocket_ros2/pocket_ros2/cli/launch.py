@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pocket_ros2 import workspace
-from pocket_ros2.cli.common import CliError
+from pocket_ros2.cli.common import CliError, verb
 
 if TYPE_CHECKING:
     from launch import LaunchDescription
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    launch = commands.add_parser("launch", help="start a launch file")
+    launch = verb(commands, "launch", _launch, "start a launch file")
     launch.add_argument("-n", "--noninteractive", action="store_true", help="no terminal is there")
     launch.add_argument("-d", "--debug", action="store_true", help="log what launch does")
     launch.add_argument("-s", "--show-args", action="store_true", help="print the arguments")
@@ -28,7 +28,6 @@ def register(commands: Any) -> None:
     launch.add_argument("--launch-prefix-filter", help="only where this pattern matches")
     launch.add_argument("package", help="package name, or the path of a launch file")
     launch.add_argument("rest", nargs="*", metavar="launch_file | name:=value")
-    launch.set_defaults(run=_launch)
 
 
 def _launch(args: argparse.Namespace) -> int:

@@ -7,38 +7,26 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from pocket_ros2.cli.common import CliError, absolute, call, ros_node
+from pocket_ros2.cli.common import CliError, absolute, call, group, ros_node, verb
 from pocket_ros2.cli.nodes import node_names, require_node
 
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("lifecycle", help="look at and steer lifecycle nodes")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    nodes = verbs.add_parser("nodes", help="print the lifecycle nodes in the graph")
-    nodes.set_defaults(run=_nodes)
-    for verb, run, what in (
-        ("get", _get, "print the state of a node"),
-        ("list", _list, "print the transitions that are open to a node now"),
-    ):
-        parser = verbs.add_parser(verb, help=what)
-        parser.add_argument("node")
-        parser.set_defaults(run=run)
-    setter = verbs.add_parser("set", help="trigger a transition")
-    setter.add_argument("node")
+    verbs = group(commands, "lifecycle", "look at and steer lifecycle nodes")
+    verb(verbs, "nodes", _nodes, "print the lifecycle nodes in the graph")
+    verb(verbs, "get", _get, "print the state of a node", "node")
+    verb(verbs, "list", _list, "print the transitions that are open to a node now", "node")
+    setter = verb(verbs, "set", _set, "trigger a transition", "node")
     setter.add_argument("transition", help="label or id, for example configure or activate")
-    setter.set_defaults(run=_set)
 
 
 def _ask(node: Any, name: str, service: str, request: Any = None) -> Any:
     import lifecycle_msgs.srv
 
     require_node(node, name)
-    kind = getattr(lifecycle_msgs.srv, service)
-    verb = {"ChangeState": "change_state", "GetState": "get_state"}.get(
-        service, "get_available_transitions"
-    )
-    client = node.create_client(kind, f"{absolute(name)}/{verb}")
+    kind = getattr(lifecycle_msgs.srv, "".join(map(str.capitalize, service.split("_"))))
+    client = node.create_client(kind, f"{absolute(name)}/{service}")
     return call(node, client, request or kind.Request())
 
 
@@ -53,13 +41,13 @@ def _nodes(args: argparse.Namespace) -> None:
 
 def _get(args: argparse.Namespace) -> None:
     with ros_node() as node:
-        state = _ask(node, args.node, "GetState").current_state
+        state = _ask(node, args.node, "get_state").current_state
         print(f"{state.label} [{state.id}]")
 
 
 def _list(args: argparse.Namespace) -> None:
     with ros_node() as node:
-        found = _ask(node, args.node, "GetAvailableTransitions").available_transitions
+        found = _ask(node, args.node, "get_available_transitions").available_transitions
     for entry in found:
         print(f"- {entry.transition.label} [{entry.transition.id}]")
         print(f"\tStart: {entry.start_state.label}\n\tGoal: {entry.goal_state.label}")
@@ -69,7 +57,7 @@ def _set(args: argparse.Namespace) -> None:
     from lifecycle_msgs.srv import ChangeState
 
     with ros_node() as node:
-        found = _ask(node, args.node, "GetAvailableTransitions").available_transitions
+        found = _ask(node, args.node, "get_available_transitions").available_transitions
         choices = {entry.transition.label: entry.transition.id for entry in found}
         by_id = {str(number): number for number in choices.values()}
         chosen = choices.get(args.transition, by_id.get(args.transition))
@@ -80,6 +68,6 @@ def _set(args: argparse.Namespace) -> None:
             )
         request = ChangeState.Request()
         request.transition.id = chosen
-        if not _ask(node, args.node, "ChangeState", request).success:
+        if not _ask(node, args.node, "change_state", request).success:
             raise CliError("Transitioning failed; the node's log says why")
     print("Transitioning successful")

@@ -8,7 +8,7 @@ import argparse
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from pocket_ros2.cli.common import CliError, absolute, ros_node
+from pocket_ros2.cli.common import CliError, absolute, group, ros_node, verb
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("node", help="look at nodes")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="print the nodes in the graph")
+    verbs = group(commands, "node", "look at nodes")
+    listing = verb(verbs, "list", _list, "print the nodes in the graph")
     listing.add_argument("-a", "--all", action="store_true", help="include hidden nodes")
     listing.add_argument("-c", "--count", action="store_true", help="only print the number")
-    listing.set_defaults(run=_list)
-    info = verbs.add_parser("info", help="print what a node offers and uses")
-    info.add_argument("node")
-    info.set_defaults(run=_info)
+    verb(verbs, "info", _info, "print what a node offers and uses", "node")
 
 
 def node_names(node: Node, hidden: bool = False) -> list[str]:

@@ -15,7 +15,9 @@ from pocket_ros2.cli.common import (
     CliError,
     absolute,
     finish,
+    group,
     ros_node,
+    verb,
     wait_until,
 )
 from pocket_ros2.cli.nodes import node_names, require_node
@@ -27,31 +29,16 @@ if TYPE_CHECKING:
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("param", help="read and write parameters of nodes")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="print parameter names, of one node or of all")
+    verbs = group(commands, "param", "read and write parameters of nodes")
+    listing = verb(verbs, "list", _list, "print parameter names, of one node or of all")
     listing.add_argument("node", nargs="?")
-    listing.set_defaults(run=_list)
-    for verb, run, what in (
-        ("get", _get, "print the value of a parameter"),
-        ("describe", _describe, "print type, description and range of a parameter"),
-    ):
-        parser = verbs.add_parser(verb, help=what)
-        parser.add_argument("node")
-        parser.add_argument("name")
-        parser.set_defaults(run=run)
-    setter = verbs.add_parser("set", help="set a parameter")
-    setter.add_argument("node")
-    setter.add_argument("name")
+    verb(verbs, "get", _get, "print the value of a parameter", "node", "name")
+    verb(verbs, "describe", _describe, "print its type, description, range", "node", "name")
+    setter = verb(verbs, "set", _set, "set a parameter", "node", "name")
     setter.add_argument("value", help="YAML: 1 is an integer, 1.0 a double, [1, 2] an array")
-    setter.set_defaults(run=_set)
-    dump = verbs.add_parser("dump", help="print all parameters of a node as a params file")
-    dump.add_argument("node")
-    dump.set_defaults(run=_dump)
-    load = verbs.add_parser("load", help="set the parameters of a node from a params file")
-    load.add_argument("node")
+    verb(verbs, "dump", _dump, "print all parameters of a node as a params file", "node")
+    load = verb(verbs, "load", _load, "set the parameters of a node from a params file", "node")
     load.add_argument("file", type=Path)
-    load.set_defaults(run=_load)
 
 
 def _client(node: Node, name: str) -> AsyncParameterClient:
@@ -123,22 +110,17 @@ def _describe(args: argparse.Namespace) -> None:
 
 
 def _set(args: argparse.Namespace) -> None:
-    from rclpy.parameter import Parameter, get_parameter_value
+    from rcl_interfaces.msg import Parameter
+    from rclpy.parameter import get_parameter_value
 
     with ros_node() as node:
         client = _client(node, args.node)
-        parameter = Parameter(args.name, value=_python(get_parameter_value(args.value)))
+        parameter = Parameter(name=args.name, value=get_parameter_value(args.value))
         response = finish(node, client.set_parameters([parameter]), 10.0, args.node)
     result = response.results[0]
     if not result.successful:
         raise CliError(f"Setting parameter failed: {result.reason}")
     print("Set parameter successful" + (f": {result.reason}" if result.reason else ""))
-
-
-def _python(value: Any) -> Any:
-    from rclpy.parameter import parameter_value_to_python
-
-    return parameter_value_to_python(value)
 
 
 def _dump(args: argparse.Namespace) -> None:
@@ -150,8 +132,8 @@ def _dump(args: argparse.Namespace) -> None:
     for name, value in zip(names, values, strict=True):
         *groups, leaf = name.split(".")
         branch = tree
-        for group in groups:
-            branch = branch.setdefault(group, {})
+        for level in groups:
+            branch = branch.setdefault(level, {})
         branch[leaf] = value if isinstance(value, bool | int | float | str) else list(value or [])
     print(yaml.safe_dump({absolute(args.node): {"ros__parameters": tree}}), end="")
 

@@ -14,31 +14,26 @@ from pocket_ros2.cli.common import (
     add_type_listing,
     call,
     filled,
+    group,
     interface,
     positive,
     print_listing,
     ros_node,
+    verb,
     wait,
 )
 
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("service", help="look at and call services")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
-    listing = verbs.add_parser("list", help="print the services in the graph")
+    verbs = group(commands, "service", "look at and call services")
+    listing = verb(verbs, "list", _list, "print the services in the graph")
     add_type_listing(listing, "services")
-    listing.set_defaults(run=_list)
-    kind = verbs.add_parser("type", help="print the type of a service")
-    kind.add_argument("service")
-    kind.set_defaults(run=_type)
-    caller = verbs.add_parser("call", help="call a service and print the response")
-    caller.add_argument("service")
-    caller.add_argument("type")
+    verb(verbs, "type", _type, "print the type of a service", "service")
+    caller = verb(verbs, "call", _call, "call a service and print the response", "service", "type")
     caller.add_argument("values", nargs="?", default="", help="YAML, for example '{a: 1, b: 2}'")
     caller.add_argument("-r", "--rate", type=positive, help="repeat at this rate in Hz")
     caller.add_argument("--timeout", type=float, help="seconds for the answer, default: no limit")
-    caller.set_defaults(run=_call)
 
 
 def _list(args: argparse.Namespace) -> None:

@@ -17,10 +17,12 @@ from pocket_ros2.cli.common import (
     absolute,
     add_type_listing,
     filled,
+    group,
     interface,
     positive,
     print_listing,
     ros_node,
+    verb,
     wait,
     wait_until,
 )
@@ -32,24 +34,17 @@ if TYPE_CHECKING:
 
 def register(commands: Any) -> None:
     """Add the commands of this module."""
-    verbs = commands.add_parser("topic", help="look at, measure and publish topics")
-    verbs = verbs.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs = group(commands, "topic", "look at, measure and publish topics")
 
-    listing = verbs.add_parser("list", help="print the topics in the graph")
+    listing = verb(verbs, "list", _list, "print the topics in the graph")
     add_type_listing(listing, "topics")
-    listing.set_defaults(run=_list)
 
-    info = verbs.add_parser("info", help="print type and endpoints of a topic")
-    info.add_argument("topic")
+    info = verb(verbs, "info", _info, "print type and endpoints of a topic", "topic")
     info.add_argument("-v", "--verbose", action="store_true", help="nodes, QoS, type hashes")
-    info.set_defaults(run=_info)
 
-    kind = verbs.add_parser("type", help="print the type of a topic")
-    kind.add_argument("topic")
-    kind.set_defaults(run=_type)
+    verb(verbs, "type", _type, "print the type of a topic", "topic")
 
-    echo = verbs.add_parser("echo", help="print the messages of a topic")
-    echo.add_argument("topic")
+    echo = verb(verbs, "echo", _echo, "print the messages of a topic", "topic")
     echo.add_argument("type", nargs="?", help="found by itself while somebody publishes")
     echo.add_argument("--once", action="store_true", help="stop after the first message")
     echo.add_argument("--field", help="print one field only, for example header.stamp")
@@ -60,20 +55,15 @@ def register(commands: Any) -> None:
     echo.add_argument("-l", "--truncate-length", type=int, default=128, help="default: 128")
     echo.add_argument("--timeout", type=float, help="give up after this many seconds")
     _add_qos(echo)
-    echo.set_defaults(run=_echo)
 
     for name, run, what in (("hz", _hz, "rate"), ("bw", _bw, "bandwidth")):
-        meter = verbs.add_parser(name, help=f"measure the {what} of a topic")
-        meter.add_argument("topic")
+        meter = verb(verbs, name, run, f"measure the {what} of a topic", "topic")
         meter.add_argument(
             "-w", "--window", type=positive, default=100, help="messages, default 100"
         )
         meter.add_argument("--duration", type=float, help="stop after this many seconds")
-        meter.set_defaults(run=run)
 
-    pub = verbs.add_parser("pub", help="publish a message, once or at a rate")
-    pub.add_argument("topic")
-    pub.add_argument("type")
+    pub = verb(verbs, "pub", _pub, "publish a message, once or at a rate", "topic", "type")
     pub.add_argument("values", nargs="?", default="", help="YAML, for example '{data: hello}'")
     pub.add_argument("-r", "--rate", type=positive, default=1.0, help="Hz, default 1")
     pub.add_argument("-1", "--once", action="store_true", help="publish one message and leave")
@@ -88,7 +78,6 @@ def register(commands: Any) -> None:
     )
     pub.add_argument("--wait-timeout", type=float, default=10.0, help="seconds, default 10")
     _add_qos(pub)
-    pub.set_defaults(run=_pub)
 
 
 def _add_qos(parser: argparse.ArgumentParser) -> None:

@@ -318,6 +318,13 @@ def test_a_bag_keeps_what_was_said(tmp_path):
     listener.communicate(timeout=10)
     assert listener.returncode == 130
 
+    clock = start("topic", "echo", "--once", "/clock", "rosgraph_msgs/msg/Clock")
+    player = start("bag", "play", str(bag), "--loop", "--clock", "50", "--rate", "4")
+    assert "clock:" in clock.communicate(timeout=20)[0]
+    player.send_signal(signal.SIGINT)
+    player.communicate(timeout=20)
+    assert player.returncode == 130
+
 
 def test_bags_are_read_by_an_independent_reader(tmp_path):
     from rosbags.highlevel import AnyReader

@@ -57,7 +57,10 @@ def _scan(folders: tuple[Path, ...]) -> dict[str, Package]:
     found: dict[str, Package] = {}
     for folder in folders:
         for manifest in sorted(folder.glob("src/*/package.xml")):
-            name = (ET.parse(manifest).getroot().findtext("name") or "").strip()
+            try:
+                name = (ET.parse(manifest).getroot().findtext("name") or "").strip()
+            except ET.ParseError as error:
+                raise PackageError(f"{manifest} is no XML: {error}") from error
             if not name:
                 raise PackageError(f"{manifest} has no <name>; a package needs one")
             found.setdefault(name, Package(name, manifest.parent))

@@ -396,6 +396,14 @@ def test_workspace_packages_are_found_from_where_they_lie(tmp_path, monkeypatch)
     assert run("interface", "show", "greeter/msg/Hello", cwd=tmp_path) == "string name\n"
 
 
+def test_a_broken_package_is_named(tmp_path):
+    manifest = tmp_path / "src" / "greeter" / "package.xml"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text("<package")
+
+    assert run("pkg", "list", cwd=tmp_path, code=1).startswith(f"{manifest} is no XML: ")
+
+
 def test_wrong_words_are_usage_errors():
     assert "COMMAND" in run(code=2)
     assert "invalid choice" in run("topic", "dance", code=2)

@@ -396,7 +396,8 @@ def test_workspace_packages_are_found_from_where_they_lie(tmp_path, monkeypatch)
     assert run("interface", "show", "greeter/msg/Hello", cwd=tmp_path) == "string name\n"
 
 
-def test_a_broken_package_is_named(tmp_path):
+def test_a_broken_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("POCKET_ROS2_WORKSPACE", "")
     manifest = tmp_path / "src" / "greeter" / "package.xml"
     manifest.parent.mkdir(parents=True)
     manifest.write_text("<package")

@@ -48,23 +48,37 @@ def roots() -> list[Path]:
 
 
 def source_packages() -> dict[str, Package]:
-    """Return the source packages of the workspace by name."""
-    return _scan(tuple(roots()))
+    """Return the source packages of the workspace by name, without those nobody can read.
+
+    Imports of all programs pass here: a broken package must not break them.
+    """
+    return _scan(tuple(roots()))[0]
+
+
+def check_source_packages() -> None:
+    """Raise a PackageError that names the first broken source package, if there is one."""
+    problems = _scan(tuple(roots()))[1]
+    if problems:
+        raise PackageError(problems[0])
 
 
 @functools.cache
-def _scan(folders: tuple[Path, ...]) -> dict[str, Package]:
+def _scan(folders: tuple[Path, ...]) -> tuple[dict[str, Package], list[str]]:
+    """Return the packages by name, and a sentence for each that is broken."""
     found: dict[str, Package] = {}
+    problems: list[str] = []
     for folder in folders:
         for manifest in sorted(folder.glob("src/*/package.xml")):
             try:
                 name = (ET.parse(manifest).getroot().findtext("name") or "").strip()
             except ET.ParseError as error:
-                raise PackageError(f"{manifest} is no XML: {error}") from error
-            if not name:
-                raise PackageError(f"{manifest} has no <name>; a package needs one")
-            found.setdefault(name, Package(name, manifest.parent))
-    return found
+                problems.append(f"{manifest} is no XML: {error}")
+                continue
+            if name:
+                found.setdefault(name, Package(name, manifest.parent))
+            else:
+                problems.append(f"{manifest} has no <name>; a package needs one")
+    return found, problems
 
 
 def prefixes() -> list[Path]:
@@ -90,6 +104,7 @@ def find(name: str) -> Package:
     for home in (SITE / name, INTERFACES / name):
         if name and home.is_dir():
             return Package(name, home)
+    check_source_packages()
     searched = ", ".join(str(p) for p in [*prefixes(), *roots()]) or "no prefix, no workspace"
     raise PackageError(f"package {name!r} not found, searching: {searched}")
 

@@ -24,7 +24,7 @@ def register(commands: Any) -> None:
     run.add_argument("rest", nargs=argparse.REMAINDER, metavar="executable [args]")
 
     verbs = group(commands, "pkg", "look at packages")
-    verb(verbs, "list", lambda args: print("\n".join(workspace.names())), "print all packages")
+    verb(verbs, "list", _packages, "print all packages")
     verb(verbs, "executables", _executables, "print the executables of a package", "package")
 
     router = verb(commands, "router", _router, "run the router in the foreground")
@@ -47,6 +47,11 @@ def _run(args: argparse.Namespace) -> int:
         command = [*workspace.executable(args.package, name), *rest]
     sys.stdout.flush()
     os.execv(command[0], command)
+
+
+def _packages(args: argparse.Namespace) -> None:
+    print("\n".join(workspace.names()), flush=True)
+    workspace.check_source_packages()
 
 
 def _executables(args: argparse.Namespace) -> None:

@@ -21,10 +21,7 @@ COMMENTED |= {".msg", ".srv", ".action", ".xml", ".launch", ".meta"}
 LONGEST_PYTHON_FILE = 500
 # Written so that these lines do not offend against themselves.
 UNFINISHED = re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b")
-REGISTRIES = re.compile(
-    r"(?:^|[\s\"'=/@])(?:pypi\.org|files\.pythonhosted\.org|test\.pypi\.org|registry\.npmjs\.org)"
-    r"|--(?:extra-)?index-url"
-)
+REGISTRIES = re.compile(r"--(?:extra-)?index-url|\bregistry\s*=\s*http|https?://[^\s/]+/simple\b")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:home|root|Users|work|tmp)/[\w.-]+/")
 ROS_ROOTS = {
     *("rclpy", "tf2_ros", "tf2_geometry_msgs", "message_filters", "cv_bridge", "launch"),

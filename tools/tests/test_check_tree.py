@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import check_tree
 
 LATER = "TO" + "DO"
-REGISTRY = ".".join(["pypi", "org"])
+REGISTRY = "https://packages.example" + "/simple"
 FOLDER = "/".join(["", "home", "someone"])
 TOP = "# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors\n"
 TOP += "# SPDX-License-Identifier: Apache-2.0\n"
@@ -30,7 +30,7 @@ def offences(name: str, text: str) -> list[str]:
     [
         ("tools/long.py", "x = 1\n" * 499, "split it by idea"),
         ("tools/a.py", f"# {LATER}: this\n", "finish it"),
-        ("tools/a.cfg", f"url = https://{REGISTRY}/simple\n", "package registry"),
+        ("tools/a.cfg", f"url = {REGISTRY}\n", "package registry"),
         ("docs/a.md", f"see {FOLDER}/notes.txt\n", "path of one machine"),
         ("pocket_ros2/pocket_ros2/a.py", "import roborefer_msgs.msg\n", "library of its own"),
         ("src/roborefer_sim/roborefer_sim/a.py", "from pocket_ros2 import activate\n", "plain"),

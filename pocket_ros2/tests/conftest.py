@@ -17,3 +17,14 @@ def ros_env():
     """Isolate the module's ROS graph; child processes inherit it through the environment."""
     with isolated_ros() as values:
         yield values
+
+
+@pytest.fixture
+def context():
+    """A context of the test's own, without signal handlers."""
+    from rclpy.context import Context
+
+    context = Context()
+    context.init([])
+    yield context
+    context.try_shutdown()

@@ -30,14 +30,6 @@ DEADLINE_S = 5.0
 
 
 @pytest.fixture
-def context():
-    context = Context()
-    context.init([])
-    yield context
-    context.try_shutdown()
-
-
-@pytest.fixture
 def node(context):
     return Node("walker", context=context, start_parameter_services=False, enable_rosout=False)
 

@@ -8,7 +8,6 @@ import threading
 import time
 
 import pytest
-from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import (
@@ -24,14 +23,6 @@ from rclpy.wait_for_message import wait_for_message
 from std_msgs.msg import Int32, String
 
 DEADLINE_S = 5.0
-
-
-@pytest.fixture
-def context():
-    context = Context()
-    context.init([])
-    yield context
-    context.try_shutdown()
 
 
 @pytest.fixture

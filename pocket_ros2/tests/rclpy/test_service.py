@@ -11,21 +11,12 @@ import time
 
 import pytest
 from example_interfaces.srv import AddTwoInts
-from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 DEADLINE_S = 5.0
-
-
-@pytest.fixture
-def context():
-    context = Context()
-    context.init([])
-    yield context
-    context.try_shutdown()
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import rclpy
 from rclpy._rclpy_pybind11 import RCLError
 from rclpy.action import ActionClient, ActionServer
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.task import Future
@@ -22,14 +21,6 @@ from std_srvs.srv import Trigger
 from test_msgs.action import Fibonacci
 
 DEADLINE_S = 10.0
-
-
-@pytest.fixture
-def context():
-    context = Context()
-    context.init([])
-    yield context
-    context.try_shutdown()
 
 
 @pytest.fixture

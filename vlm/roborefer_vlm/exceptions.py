@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Errors of the package; every message names the bad value and what would be right."""
+
+from __future__ import annotations
+
+
+class ReferringError(Exception):
+    """Base class of everything this package raises on purpose."""
+
+
+class QueryError(ReferringError, ValueError):
+    """A field of a query cannot be used; nothing was computed."""
+
+
+class PictureError(QueryError):
+    """A picture or depth map cannot be decoded, is too large, or does not fit the others."""
+
+
+class CheckpointError(ReferringError):
+    """A checkpoint directory lacks something, or what it holds does not fit together."""
+
+
+class ConfigurationError(ReferringError, ValueError):
+    """An engine, server or benchmark was configured with a value that cannot work."""
+
+
+class AnswerError(ReferringError):
+    """What a model wrote does not follow any grammar it may follow."""
+
+
+class UnavailableError(ReferringError):
+    """An engine or server cannot be reached, is starting, stopping, or has no place left."""
+
+
+class DeadlineError(UnavailableError):
+    """The time allowed for an answer is over."""
+
+
+class CancelledError(ReferringError):
+    """The caller took the query back."""

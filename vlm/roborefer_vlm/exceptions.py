@@ -25,6 +25,10 @@ class ConfigurationError(ReferringError, ValueError):
     """An engine, server or benchmark was configured with a value that cannot work."""
 
 
+class EngineError(ReferringError):
+    """An engine failed on a query that is as it should be; its log has the details."""
+
+
 class AnswerError(ReferringError):
     """What a model wrote does not follow any grammar it may follow."""
 
@@ -39,3 +43,20 @@ class DeadlineError(UnavailableError):
 
 class CancelledError(ReferringError):
     """The caller took the query back."""
+
+
+class RecordError(ReferringError, ValueError):
+    """A record of a benchmark cannot be used; nothing was dropped for it.
+
+    Attributes:
+        file: Where the record stands.
+        record: Its id, or its place in the file.
+        field: The field that is missing or wrong, or "".
+    """
+
+    def __init__(self, file: str, record: str, field: str, problem: str) -> None:
+        where = f"record {record}" + (f", field '{field}'" if field else "")
+        super().__init__(f"{file}: {where}: {problem}")
+        self.file = file
+        self.record = record
+        self.field = field

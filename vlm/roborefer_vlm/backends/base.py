@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from roborefer_vlm.types import Answer, Query
+from roborefer_vlm.types import Answer, Query, UInt8Array
 
 
 @dataclass(frozen=True)
@@ -65,3 +65,33 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Let go of memory and connections; calling it twice is allowed."""
+
+
+@runtime_checkable
+class PromptEngine(Engine, Protocol):
+    """An engine that also takes the bare prompt of the original RoboRefer service."""
+
+    def complete(
+        self,
+        images: Sequence[UInt8Array],
+        text: str,
+        *,
+        depths: Sequence[UInt8Array] | None = (),
+        max_new_tokens: int = 512,
+        cancelled: Event | None = None,
+    ) -> str:
+        """Return the model's text for these pictures, then depths, then text; greedy.
+
+        Args:
+            images: RGB, each uint8 (height, width, 3); empty for a text without pictures.
+            text: Sent as it is, format suffix included; may be empty.
+            depths: One per image, each uint8 (rows, columns, 3) or (rows, columns), bright is
+                near; empty: without depth; None: estimated from each image.
+            max_new_tokens: Longest answer.
+            cancelled: Looked at between tokens.
+
+        Raises:
+            QueryError: The numbers of images and depths differ, or depth has to be estimated
+                and no estimator is configured.
+            CancelledError: `cancelled` was set.
+        """

@@ -35,6 +35,8 @@ from roborefer_vlm.types import UInt8Array
 
 # A decoded picture of this size takes 160 MB inside Pillow.
 MOST_PIXELS = 40_000_000
+# A resize keeps one whole side in between, so that a thin line of pixels would fill the memory.
+MOST_SIDE = 16_384
 
 # Formats whose decoders are part of Pillow itself and need no outside program.
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
@@ -157,9 +159,10 @@ def _image(source: Image.Image | bytes | str | Path, max_pixels: int) -> Image.I
 def _check_size(size: tuple[int, ...], max_pixels: int) -> None:
     if len(size) != 2 or min(size) < 1:
         raise PictureError(f"picture has the size {size}; width and height of 1 or more needed")
-    if size[0] * size[1] > max_pixels:
+    if size[0] * size[1] > max_pixels or max(size) > MOST_SIDE:
         raise PictureError(
-            f"picture has {size[0]} x {size[1]} pixels; at most {max_pixels} are allowed"
+            f"picture has {size[0]} x {size[1]} pixels; at most {max_pixels}, and {MOST_SIDE} to"
+            " a side, are allowed"
         )
 
 

@@ -56,7 +56,7 @@ PYTHON_VENV := .venv/bin/python
 PYTEST := $(PYTHON_VENV) -m pytest -q -m "$(TESTS)"
 STRICT := $(wildcard pocket_ros2/pocket_ros2/wire pocket_ros2/pocket_ros2/idl \
   pocket_ros2/pocket_ros2/cli pocket_ros2/pocket_ros2/*.py pocket_ros2/*.py tools/*.py \
-  vlm/roborefer_vlm)
+  vlm/roborefer_vlm $(wildcard src/*/*/core src/*/*/exceptions.py))
 
 setup: .venv/.ready
 

@@ -61,4 +61,6 @@ fi
 echo "setup: installing Python packages into .venv"
 .venv/bin/python -m pip install -qq --disable-pip-version-check -r requirements.txt
 .venv/bin/pocket-ros2 enable --workspace .
+echo "setup: fetching the shape of the UR5 (131 MB, once)"
+.venv/bin/python -m roborefer_sim.core.assets >/dev/null
 touch .venv/.ready

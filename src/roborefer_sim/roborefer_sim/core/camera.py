@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Takes pictures of a cell: colour, metric depth and ground-truth masks, without any flaw.
+
+Pixel (0, 0) is the centre of the top left pixel (docs/conventions.md), so the principal point of
+MuJoCo's pictures is ((width - 1) / 2, (height - 1) / 2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import mujoco
+import numpy as np
+import numpy.typing as npt
+
+from roborefer_sim.core.cell import CAMERA, CameraPlace, Cell
+from roborefer_sim.core.gl import RAY_CASTER, choose_gl
+from roborefer_sim.exceptions import RenderingError
+
+SKY = (38, 41, 46)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """One look at the cell.
+
+    Attributes:
+        rgb: uint8, shape (height, width, 3).
+        depth_m: Along the optical axis, float32 metres, shape (height, width); 0 where nothing is.
+        bodies: MuJoCo's body number behind each pixel, int32, shape (height, width); -1 where
+            nothing is.
+        normals: Outward surface normal in the optical frame, float32, shape (height, width, 3).
+    """
+
+    rgb: npt.NDArray[np.uint8]
+    depth_m: npt.NDArray[np.float32]
+    bodies: npt.NDArray[np.int32]
+    normals: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PinholeParameters:
+    """fx, fy, cx, cy in pixels, for the size width x height."""
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+
+def pinhole_of(place: CameraPlace) -> PinholeParameters:
+    """Intrinsics of the pictures that a camera at this place takes."""
+    return PinholeParameters(
+        place.width,
+        place.height,
+        place.focal,
+        place.focal,
+        (place.width - 1) / 2,
+        (place.height - 1) / 2,
+    )
+
+
+class Photographer(Protocol):
+    """Takes views of one cell."""
+
+    def take(self) -> View:
+        """Look at the present state."""
+
+    def close(self) -> None:
+        """Let go of the graphics context; calling it twice is allowed."""
+
+
+def photographer(cell: Cell) -> Photographer:
+    """Return the best way to take pictures of this cell on this machine."""
+    if choose_gl() == RAY_CASTER:
+        return RayCaster(cell)
+    return GlPhotographer(cell)
+
+
+class GlPhotographer:
+    """Draws with OpenGL; must be used in the thread that made it."""
+
+    def __init__(self, cell: Cell) -> None:
+        place = cell.layout.camera
+        self._cell, self._place = cell, place
+        try:
+            self._renderer = mujoco.Renderer(cell.model, place.height, place.width)
+        except (mujoco.FatalError, AttributeError, RuntimeError) as error:
+            raise RenderingError(
+                f"OpenGL does not work here ({error}); set MUJOCO_GL=disable for the ray caster"
+            ) from error
+        self._body_of_geom = np.append(cell.model.geom_bodyid, -1).astype(np.int32)
+
+    def take(self) -> View:
+        """Look at the present state."""
+        renderer, data = self._renderer, self._cell.data
+        renderer.update_scene(data, camera=CAMERA)
+        rgb = renderer.render().copy()
+        renderer.enable_depth_rendering()
+        depth = renderer.render().copy()
+        renderer.disable_depth_rendering()
+        renderer.enable_segmentation_rendering()
+        ids = renderer.render()
+        renderer.disable_segmentation_rendering()
+        is_geom = ids[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
+        bodies = self._body_of_geom[np.where(is_geom, ids[..., 0], -1)]
+        depth[bodies < 0] = 0
+        return View(rgb, depth, bodies, normals_from_depth(depth, self._place))
+
+    def close(self) -> None:
+        """Let go of the graphics context; calling it twice is allowed."""
+        self._renderer.close()
+
+
+class RayCaster:
+    """Draws by casting one ray per pixel: exact depth and masks, plain colours, no OpenGL."""
+
+    def __init__(self, cell: Cell) -> None:
+        place = cell.layout.camera
+        self._cell, self._place = cell, place
+        rays = optical_rays(place)
+        self._lengths = np.linalg.norm(rays, axis=-1)
+        pose = place.t_world_optical
+        self._rotation = pose[:3, :3]
+        self._rays = (rays / self._lengths[..., None]) @ self._rotation.T
+        self._body_of_geom = np.append(cell.model.geom_bodyid, -1).astype(np.int32)
+        self._colors = np.vstack([cell.model.geom_rgba[:, :3], np.array(SKY) / 255])
+
+    def take(self) -> View:
+        """Look at the present state."""
+        model, data, place = self._cell.model, self._cell.data, self._place
+        count = place.width * place.height
+        geoms, distances = np.full(count, -1, np.int32), np.zeros(count)
+        normals = np.zeros((count, 3))
+        mujoco.mj_multiRay(
+            model, data, np.array(place.position), self._rays.reshape(-1), None, 1, -1, geoms,
+            distances, normals.reshape(-1), count, 20.0,
+        )  # fmt: skip
+        size = (place.height, place.width)
+        seen = geoms.reshape(size)
+        outward = normals.reshape(*size, 3)
+        depth = np.where(seen >= 0, distances.reshape(size) / self._lengths, 0.0)
+        lit = 0.45 + 0.55 * np.abs((outward * self._rays).sum(-1))
+        rgb = self._colors[seen] * np.where(seen >= 0, lit, 1.0)[..., None] * 255
+        return View(
+            rgb.astype(np.uint8),
+            depth.astype(np.float32),
+            self._body_of_geom[seen],
+            (outward @ self._rotation).astype(np.float32),
+        )
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def optical_rays(place: CameraPlace) -> npt.NDArray[np.float64]:
+    """Viewing rays through all pixel centres in the optical frame with z = 1, (rows, cols, 3)."""
+    k = pinhole_of(place)
+    u, v = np.meshgrid(np.arange(k.width), np.arange(k.height))
+    return np.stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(u.shape)], axis=-1)
+
+
+def normals_from_depth(
+    depth_m: npt.NDArray[np.float32], place: CameraPlace
+) -> npt.NDArray[np.float32]:
+    """Surface normals by differences of neighbouring points, in the optical frame.
+
+    Returns:
+        Unit vectors towards the viewer, float32, shape (height, width, 3); 0 where depth is 0.
+    """
+    points = optical_rays(place) * depth_m[..., None]
+    across = np.gradient(points, axis=1)
+    down = np.gradient(points, axis=0)
+    normals = np.cross(down, across)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    normals = np.where(length > 0, normals / np.maximum(length, 1e-12), 0.0)
+    facing = np.sign((normals * points).sum(-1, keepdims=True))
+    normals = -normals * np.where(facing == 0, 1.0, facing)
+    return np.where(depth_m[..., None] > 0, normals, 0.0).astype(np.float32)

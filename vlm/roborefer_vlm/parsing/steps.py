@@ -45,7 +45,7 @@ _VALUE_WORD = re.compile(
     r"[ \t]*+:?+[ \t]*+(?:(?:points?|vector|size|value)\b[ \t]*+:?+)?+", re.IGNORECASE
 )
 _METRES = re.compile(
-    r"[ \t]*+\[?+([0-9]{1,6}+(?:\.[0-9]{1,12}+)?+)[ \t]*+(?:m|met(?:er|re)s?+)?+(?![0-9A-Za-z_])"
+    r"[ \t]*+\[?+([0-9]{1,6}+(?:\.[0-9]{1,12}+)?+)[ \t]*+(?:met(?:er|re)s?+|m)?+(?![0-9A-Za-z_])"
     r"(?!\.[0-9])\]?+",
     re.IGNORECASE,
 )

@@ -20,10 +20,15 @@ from roborefer_vlm.parsing.marks import MOST_POINTS, Mark
 from roborefer_vlm.parsing.scanner import Scanner
 
 _OPENING = re.compile(r"[(\[]")
-# A number-like word and then a comma, or the end: "(2 red)" is words, "(5e-1, 0.5)" is not.
+# A number-like word and then a comma, or the end: "(2 red)" is words, "(5e-1, 0.5)" is not. One
+# more parenthesis before it does not make it words.
 _COORDINATES = re.compile(
-    r"[ \t\r\n]*+[+-]?+(?:\.?\d|nan\b|inf)[^\s,()\[\]]{0,64}+[ \t\r\n]*+(?:,|$)", re.IGNORECASE
+    r"\([ \t\r\n]*+(?:\([ \t\r\n]*+)?+[+-]?+(?:\.?\d|nan\b|inf)[^\s,()\[\]]{0,64}+"
+    r"[ \t\r\n]*+(?:,|$)",
+    re.IGNORECASE,
 )
+# The same in brackets, which are no tuples, so that [0.5, 0.5] is refused and not passed over.
+_BARE = re.compile(_COORDINATES.pattern.replace(r"\(", r"\[", 1), re.IGNORECASE)
 _LIST = re.compile(r"\[[ \t\r\n]*+(?:\(|\])")
 
 
@@ -45,7 +50,7 @@ def read_tuples(answer: str, numbers: int = 2) -> Sequence[Mark] | None:
         if _LIST.match(answer, scanner.at):
             found = True
             _read_list(scanner, marks, numbers)
-        elif _COORDINATES.match(answer, scanner.at + 1):
+        elif _COORDINATES.match(answer, scanner.at) or _BARE.match(answer, scanner.at):
             found = True
             _read_tuple(scanner, marks, numbers)
             if scanner.take("]"):

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What came of each question, and the file that a run appends it to.
+
+The file answers.jsonl holds one JSON object per line: first the configuration of the run, then
+one result per question in the order in which they were finished. Lines are only ever appended, so
+a killed run loses at most the line it was writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any
+
+from roborefer_vlm.exceptions import ConfigurationError
+from roborefer_vlm.types import (
+    Answer,
+    LatencySplit,
+    Outcome,
+    PerceptionType,
+    Pixel,
+    ReasoningStep,
+    ReferredPoint,
+    TargetKind,
+)
+
+
+class Failure(StrEnum):
+    """Why there is no answer."""
+
+    # The deadline of the question passed.
+    TIMEOUT = "timeout"
+    # The engine says that the query lacks something it needs.
+    REFUSED = "refused"
+    # The engine or server failed on this question.
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a question.
+
+    Attributes:
+        question: Its id.
+        answer: What the engine said; None when there is a failure.
+        failure: Why there is no answer; None when there is one.
+        message: Words about the failure, or "".
+        wall_s: Seconds from asking to answer, as the asker saw them, retries included.
+    """
+
+    question: str
+    answer: Answer | None
+    failure: Failure | None = None
+    message: str = ""
+    wall_s: float = 0.0
+
+
+class ResultLog:
+    """The file of a run, open for appending; one writer at a time.
+
+    Args:
+        path: answers.jsonl.
+        config: What the run is about; two runs that differ in it must not share a file.
+        resume: Go on with a file that is there already.
+
+    Raises:
+        ConfigurationError: The file is there and resume is off, it belongs to another
+            configuration, or a line in its middle is damaged.
+    """
+
+    def __init__(self, path: Path, config: Mapping[str, Any], *, resume: bool) -> None:
+        self.path = path
+        self.results: dict[str, Result] = {}
+        if path.exists() and path.stat().st_size:
+            if not resume:
+                raise ConfigurationError(
+                    f"{path} is there already; go on with --resume, or name another directory"
+                )
+            self._read(config)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab")
+        if self._file.tell() == 0:
+            self._write({"config": dict(config), "key": config_key(config)})
+
+    def append(self, result: Result) -> None:
+        """Write a result down; it is on its way to the disk when this returns."""
+        self._write({"result": asdict(result)})
+        self.results[result.question] = result
+
+    def close(self) -> None:
+        """Close the file; calling it twice is allowed."""
+        self._file.close()
+
+    def __enter__(self) -> ResultLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, row: Mapping[str, Any]) -> None:
+        # One write per line: a kill leaves whole lines and at most one torn one at the end.
+        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        self._file.flush()
+
+    def _read(self, config: Mapping[str, Any]) -> None:
+        data = self.path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            os.truncate(self.path, len(whole))
+        lines = whole.splitlines()
+        if not lines:
+            return
+        first = self._row(lines[0], 1)
+        _check_config(self.path, first.get("config"), config)
+        for number, line in enumerate(lines[1:], start=2):
+            row = self._row(line, number)
+            try:
+                result = result_from_json(row["result"])
+            except (KeyError, TypeError, ValueError) as error:
+                raise ConfigurationError(
+                    f"{self.path}: line {number} holds no result ({error!r})"
+                ) from error
+            self.results[result.question] = result
+
+    def _row(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ConfigurationError(f"{self.path}: line {number} is damaged") from error
+        if not isinstance(row, dict):
+            raise ConfigurationError(f"{self.path}: line {number} is no object")
+        return row
+
+
+def config_key(config: Mapping[str, Any]) -> str:
+    """Return a short name that is equal for equal configurations only."""
+    text = json.dumps(config, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def result_from_json(row: Mapping[str, Any]) -> Result:
+    """Return the result of a line.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is none.
+    """
+    failure = row["failure"]
+    return Result(
+        question=str(row["question"]),
+        answer=answer_from_json(row["answer"]) if row["answer"] is not None else None,
+        failure=Failure(failure) if failure is not None else None,
+        message=str(row["message"]),
+        wall_s=float(row["wall_s"]),
+    )
+
+
+def answer_from_json(row: Mapping[str, Any]) -> Answer:
+    """Return the answer that asdict() of it was made from.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is none.
+    """
+    return Answer(
+        outcome=Outcome(row["outcome"]),
+        points=_points(row["points"]),
+        kind=TargetKind(row["kind"]),
+        confidence=float(row["confidence"]),
+        reasoning=tuple(_step(step) for step in row["reasoning"]),
+        candidates=_points(row["candidates"]),
+        text=str(row["text"]),
+        samples=tuple(_points(sample) for sample in row["samples"]),
+        engine=str(row["engine"]),
+        latency=LatencySplit(**row["latency"]),
+    )
+
+
+def _points(rows: list[Mapping[str, Any]]) -> tuple[ReferredPoint, ...]:
+    return tuple(ReferredPoint(**{**row, "pixel": Pixel(**row["pixel"])}) for row in rows)
+
+
+def _step(row: Mapping[str, Any]) -> ReasoningStep:
+    direction = row["direction"]
+    return ReasoningStep(
+        text=str(row["text"]),
+        perception=PerceptionType(row["perception"]),
+        target=str(row["target"]),
+        pixel=Pixel(**row["pixel"]) if row["pixel"] is not None else None,
+        direction=tuple(direction) if direction is not None else None,
+        size_m=row["size_m"],
+    )
+
+
+def _check_config(path: Path, found: object, wanted: Mapping[str, Any]) -> None:
+    if not isinstance(found, dict):
+        raise ConfigurationError(f"{path}: the first line holds no configuration")
+    if config_key(found) == config_key(wanted):
+        return
+    names = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))
+    differences = "; ".join(
+        f"{name} was {found.get(name)!r} and is {wanted.get(name)!r}" for name in names
+    )
+    raise ConfigurationError(
+        f"{path} belongs to another run and results are not mixed: {differences};"
+        " name another directory"
+    )

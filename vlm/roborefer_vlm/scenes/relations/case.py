@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What every predicate is given: the scene, the candidates, the anchors and the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from roborefer_vlm.scenes.boxes import surface_distances
+from roborefer_vlm.scenes.frames import Axes, Frame, axes_of
+from roborefer_vlm.scenes.graph import Array, Scene
+from roborefer_vlm.scenes.places import Anchor, Places
+from roborefer_vlm.scenes.relations.thresholds import value
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One question: is each subject in this relation to the anchors?
+
+    Attributes:
+        scene: Where all of it is.
+        subjects: The N candidates.
+        anchors: What they are compared to.
+        frame: Whose view.
+        distance_m: The metres that the sentence names, or None.
+        angle_rad: The angle that the sentence names, or None.
+    """
+
+    scene: Scene
+    subjects: Places
+    anchors: Sequence[Anchor] = ()
+    frame: Frame = Frame.VIEWER
+    distance_m: float | None = None
+    angle_rad: float | None = None
+
+    @cached_property
+    def marks(self) -> Places:
+        """The anchors as places."""
+        return Places.of_objects(self.anchors)
+
+    @cached_property
+    def axes(self) -> Axes:
+        """Directions of the frame, with the first anchor as the one that has a face."""
+        return axes_of(self.frame, self.scene, self.anchors[0] if self.anchors else None)
+
+    @cached_property
+    def gaps(self) -> Array:
+        """Distance between the surfaces of each subject and the first anchor, (N,), metres."""
+        return surface_distances(self.subjects, self.marks)
+
+    @cached_property
+    def reach(self) -> Array:
+        """Up to which distance each subject is near the first anchor, shape (N,), metres.
+
+        It is symmetric, grows with the larger of both and is bounded by the scene's spread.
+        """
+        size = np.maximum(self.subjects.diagonals, self.marks.diagonals[0])
+        reach = value("reach") * size
+        if len(self.scene.objects) > 2:
+            reach = np.minimum(reach, value("scene_reach") * spread(self.scene))
+        return np.asarray(np.maximum(reach, value("least_reach")))
+
+    def apart(self, direction: Array) -> tuple[Array, Array]:
+        """Return how far the subjects lie from the first anchor along a direction.
+
+        Args:
+            direction: Unit vector, shape (3,).
+
+        Returns:
+            From centre to centre, and from side to side (0 where they overlap), both signed,
+            shape (N,), metres. Both change their sign when subject and anchor change places.
+        """
+        centers = (self.subjects.centers - self.marks.centers[0]) @ direction
+        halves = self.subjects.half_extents(direction) + self.marks.half_extents(direction)[0]
+        return centers, np.sign(centers) * np.maximum(np.abs(centers) - halves, 0)
+
+
+def spread(scene: Scene) -> float:
+    """Return twice the largest horizontal distance of a thing from the middle of all, metres."""
+    centers = np.array([thing.box.center[:2] for thing in scene.objects])
+    return float(2 * np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())

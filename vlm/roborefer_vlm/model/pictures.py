@@ -166,22 +166,35 @@ def _check_size(size: tuple[int, ...], max_pixels: int) -> None:
         )
 
 
+def picture_size(data: bytes) -> tuple[int, int]:
+    """Return (width, height) as the header of an encoded picture has it; decodes nothing.
+
+    Raises:
+        PictureError: The bytes are no picture.
+    """
+    return _open_header(data).size
+
+
 def _open(data: bytes, max_pixels: int) -> Image.Image:
     """Open and fully decode, the size being checked in between."""
-    try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    except UnidentifiedImageError as error:
-        raise PictureError(
-            f"the {len(data)} bytes are no picture; {', '.join(_FORMATS)} are understood"
-        ) from error
-    except _DECODE_ERRORS as error:
-        raise PictureError(f"picture cannot be opened: {error}") from error
+    image = _open_header(data)
     _check_size(image.size, max_pixels)
     try:
         image.load()
     except _DECODE_ERRORS as error:
         raise PictureError(f"{image.format} picture is broken or truncated: {error}") from error
     return image
+
+
+def _open_header(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise PictureError(
+            f"the {len(data)} bytes are no picture; {', '.join(_FORMATS)} are understood"
+        ) from error
+    except _DECODE_ERRORS as error:
+        raise PictureError(f"picture cannot be opened: {error}") from error
 
 
 def _rgb(image: Image.Image, honour_orientation: bool) -> UInt8Array:

@@ -47,15 +47,22 @@ class ParsedAnswer:
 
 
 def parse_points(
-    text: str, width: int, height: int, family: Family | str = "roborefer"
+    text: str,
+    width: int,
+    height: int,
+    family: Family | str = "roborefer",
+    *,
+    sent_size: tuple[int, int] | None = None,
 ) -> ParsedAnswer:
     """Read the points and reasoning steps of an answer.
 
     Args:
         text: What the model wrote; data, never executed.
         width: Columns of the picture that the points are wanted in.
-        height: Rows of it. A family that answers in pixels was sent this very picture.
+        height: Rows of it.
         family: How the model writes points, or the name of its family.
+        sent_size: (width, height) of the picture that was sent, if it was resized before; matters
+            for families that answer in pixels.
 
     Returns:
         Points in pixels of the picture; a box gives its centre. No points if the answer is in
@@ -75,17 +82,20 @@ def parse_points(
     if len(text) > LONGEST_ANSWER:
         raise AnswerError(f"the answer has {len(text)} characters; {LONGEST_ANSWER} are allowed")
 
-    def to_pixel(numbers: Sequence[float]) -> Pixel:
-        return _pixel(
-            Mark.of_numbers(tuple(numbers), convention.numbers == 3), width, height, convention
-        )
+    border = convention.span(*(sent_size or (width, height)))
+
+    def to_pixel(mark: Mark) -> Pixel:
+        return _pixel(mark, width, height, border, convention)
+
+    def numbers_to_pixel(numbers: tuple[float, ...]) -> Pixel:
+        return to_pixel(Mark.of_numbers(numbers, convention.numbers == 3))
 
     reasoning, answer = split_answer(text)
-    steps = read_steps(reasoning, to_pixel)
+    steps = read_steps(reasoning, numbers_to_pixel)
     marks = _read(answer, convention)
     if marks is None:
         return ParsedAnswer((), steps, answer)
-    points = tuple(_pixel(mark, width, height, convention) for mark in marks)
+    points = tuple(to_pixel(mark) for mark in marks)
     return ParsedAnswer(
         points,
         steps,
@@ -109,15 +119,17 @@ def _read(answer: str, family: Family) -> Sequence[Mark] | None:
     return marks
 
 
-def _pixel(mark: Mark, width: int, height: int, family: Family) -> Pixel:
+def _pixel(
+    mark: Mark, width: int, height: int, border: tuple[float, float], family: Family
+) -> Pixel:
     x, y = mark.first, mark.second
     if family.order is Order.YX:
         x, y = y, x
-    across, down = family.span(width, height)
-    if not (0 <= x <= across and 0 <= y <= down):
+    right, bottom = border
+    if not (0 <= x <= right and 0 <= y <= bottom):
         raise AnswerError(
-            f"point ({x:g}, {y:g}) lies outside the picture; 0 to {across:g} and 0 to {down:g}"
+            f"point ({x:g}, {y:g}) lies outside the picture; 0 to {right:g} and 0 to {bottom:g}"
             f" are right for family '{family.name}'"
         )
-    pixel = Pixel.from_normalised(x / across, y / down, width, height)
-    return Pixel(width - 1.0 if x == across else pixel.u, height - 1.0 if y == down else pixel.v)
+    pixel = Pixel.from_normalised(x / right, y / bottom, width, height)
+    return Pixel(width - 1.0 if x == right else pixel.u, height - 1.0 if y == bottom else pixel.v)

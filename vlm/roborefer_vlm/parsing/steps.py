@@ -16,7 +16,7 @@ type not listed (with "Step 3:" before it), keeps its text and has no value.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import hypot
 
@@ -64,7 +64,7 @@ class _Span:
 
 
 # From coordinates of the family to a pixel; raises AnswerError outside the picture.
-ToPixel = Callable[[Sequence[float]], Pixel]
+ToPixel = Callable[[tuple[float, ...]], Pixel]
 
 
 def split_answer(text: str) -> tuple[str, str]:

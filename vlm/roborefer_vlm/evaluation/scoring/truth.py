@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
 
 from roborefer_vlm.evaluation.records import Area
 from roborefer_vlm.picture_files import read_gray
-from roborefer_vlm.types import FloatArray, Pixel
+from roborefer_vlm.types import BoolArray, FloatArray, Pixel
 
 # A soft mask is a JPEG, whose noise must not decide: right is what is nearer to white.
 SOFT_THRESHOLD = 0.5
@@ -59,6 +60,15 @@ class DecodedArea:
         rows, columns = self.weights.shape
         weight = float(self.weights[int(y * rows), int(x * columns)])
         return weight >= SOFT_THRESHOLD if self.soft else weight > 0
+
+    def pixels(self) -> BoolArray:
+        """Return where a point is right, at the resolution of the mask, else of the picture."""
+        if self.weights is not None:
+            return self.weights >= SOFT_THRESHOLD if self.soft else self.weights > 0
+        canvas = Image.new("1", (self.width, self.height))
+        corners = [(x * self.width - 0.5, y * self.height - 0.5) for x, y in self.polygon]
+        ImageDraw.Draw(canvas).polygon(corners, fill=1)
+        return np.array(canvas)
 
 
 def in_polygon(x: float, y: float, corners: Sequence[tuple[float, float]]) -> bool:

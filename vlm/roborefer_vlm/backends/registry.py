@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Engines by name.
+
+    scene_graph                                    rules over objects and depth; no weights
+    roborefer:PATH_OR_HUB_ID[?device=cuda&dtype=bf16&…]
+    openai:URL#MODEL[?family=qwen3-vl&…]           any OpenAI-compatible vision endpoint
+
+Other packages add engines with entry points of group "roborefer_vlm.engines": a function that
+takes the target (what stands between ":" and "?") and the options, and returns an Engine. Nothing
+heavy is imported before an engine is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+from urllib.parse import parse_qsl
+
+from roborefer_vlm.backends.base import Engine
+from roborefer_vlm.exceptions import ConfigurationError
+
+ENTRY_POINTS = "roborefer_vlm.engines"
+
+Factory = Callable[[str, dict[str, Any]], Engine]
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """An engine to make.
+
+    Attributes:
+        name: Kind of engine.
+        target: Checkpoint or address; "" where there is none.
+        options: By name; texts from a spec string, or values of their own type.
+    """
+
+    name: str
+    target: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> EngineSpec:
+        """Read a spec string.
+
+        Raises:
+            ConfigurationError: An option has no value or stands twice.
+        """
+        name, _, rest = text.strip().partition(":")
+        target, _, query = rest.partition("?")
+        if not rest:
+            name, _, query = name.partition("?")
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"options '{query}' of engine '{name}' are not of the form a=1&b=2"
+            ) from error
+        options = dict(pairs)
+        if len(options) != len(pairs):
+            raise ConfigurationError(f"an option of engine '{name}' stands twice in '{query}'")
+        return cls(name, target, options)
+
+
+def create_engine(spec: str | EngineSpec, **options: Any) -> Engine:
+    """Make an engine.
+
+    Args:
+        spec: What to make; see the module.
+        options: Further options; they win over those of the spec.
+
+    Raises:
+        ConfigurationError: The engine or an option is not known, or a value cannot work.
+        CheckpointError: A checkpoint cannot be loaded.
+        UnavailableError: A hub or device cannot be reached.
+    """
+    parsed = EngineSpec.parse(spec) if isinstance(spec, str) else spec
+    factory = _BUILT_IN.get(parsed.name) or _third_party(parsed.name)
+    return factory(parsed.target, {**parsed.options, **options})
+
+
+def engine_names() -> tuple[str, ...]:
+    """Return all engines that can be made, own ones first."""
+    others = sorted({point.name for point in metadata.entry_points(group=ENTRY_POINTS)})
+    return (*_BUILT_IN, *(name for name in others if name not in _BUILT_IN))
+
+
+def _third_party(name: str) -> Factory:
+    points = metadata.entry_points(group=ENTRY_POINTS, name=name)
+    if not points:
+        raise ConfigurationError(
+            f"engine '{name}' is unknown; known engines: {', '.join(engine_names())},"
+            " written as scene_graph, roborefer:PATH_OR_HUB_ID or openai:URL#MODEL"
+        )
+    if len(points) > 1:
+        raise ConfigurationError(f"{len(points)} installed packages offer an engine '{name}'")
+    (point,) = points
+    try:
+        factory: Factory = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"engine '{name}' ({point.value}) fails: {error}") from error
+    return factory
+
+
+class _Options:
+    """Takes options one by one, so that what is left over is known."""
+
+    def __init__(self, engine: str, options: dict[str, Any]) -> None:
+        self._engine = engine
+        self._left = options
+        self._known: list[str] = []
+
+    def take(self, name: str, default: Any, convert: Callable[[Any], Any] = str) -> Any:
+        self._known.append(name)
+        if name not in self._left:
+            return default
+        value = self._left.pop(name)
+        try:
+            return convert(value)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"option {name} of engine '{self._engine}' is {value!r}: {error}"
+            ) from error
+
+    def end(self) -> None:
+        if self._left:
+            raise ConfigurationError(
+                f"engine '{self._engine}' has no option {', '.join(map(str, self._left))};"
+                f" it has {', '.join(self._known) or 'none'}"
+            )
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if str(value).lower() not in known:
+        raise ValueError("true or false is needed")
+    return known[str(value).lower()]
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _scene_graph(target: str, options: dict[str, Any]) -> Engine:
+    from roborefer_vlm.backends.scene_graph.engine import SceneGraphEngine
+
+    if target:
+        raise ConfigurationError(f"engine 'scene_graph' has no checkpoint; '{target}' was given")
+    taken = _Options("scene_graph", options)
+    keywords = {
+        name: taken.take(name, None, _as_is)
+        for name in ("segmenter", "detector")
+        if name in options
+    }
+    taken.end()
+    engine: Engine = SceneGraphEngine(**keywords)
+    return engine
+
+
+def _roborefer(target: str, options: dict[str, Any]) -> Engine:
+    if not target:
+        raise ConfigurationError("engine 'roborefer' needs a checkpoint: roborefer:PATH_OR_HUB_ID")
+    try:
+        import torch
+
+        from roborefer_vlm.backends.roborefer import Options, RoboReferEngine
+    except ImportError as error:
+        raise ConfigurationError(
+            f"engine 'roborefer' needs more packages ({error}); install roborefer-vlm[model]"
+        ) from error
+    dtypes = {
+        "bf16": torch.bfloat16, "bfloat16": torch.bfloat16, "fp16": torch.float16,
+        "float16": torch.float16, "fp32": torch.float32, "float32": torch.float32, "auto": None,
+    }  # fmt: skip
+
+    def dtype(value: Any) -> torch.dtype | None:
+        if value is None or isinstance(value, torch.dtype):
+            return value
+        if value not in dtypes:
+            raise ValueError(f"one of {', '.join(dtypes)} is needed")
+        return dtypes[value]
+
+    def device(value: Any) -> torch.device:
+        if value == "auto":
+            value = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            found = torch.device(value)
+        except RuntimeError as error:
+            raise ValueError(str(error).splitlines()[0]) from error
+        if found.type == "cuda" and not torch.cuda.is_available():
+            raise ValueError("this machine has no CUDA device that torch can use")
+        return found
+
+    taken = _Options("roborefer", options)
+    keywords = {
+        "device": taken.take("device", device("auto"), device),
+        "dtype": taken.take("dtype", None, dtype),
+        "depth_estimator": taken.take("depth_estimator", None, _as_is),
+        "options": Options(
+            max_batch=taken.take("max_batch", Options.max_batch, int),
+            append_suffix=taken.take("append_suffix", Options.append_suffix, _flag),
+            report_splits=taken.take("report_splits", Options.report_splits, _flag),
+        ),
+    }
+    taken.end()
+    return RoboReferEngine.from_checkpoint(target, **keywords)
+
+
+def _openai(target: str, options: dict[str, Any]) -> Engine:
+    from roborefer_vlm.backends.chat import Endpoint
+    from roborefer_vlm.backends.openai import ChatOptions, OpenAIEngine, read_key
+
+    url, _, model = target.partition("#")
+    if not url or not model:
+        raise ConfigurationError(
+            f"engine 'openai' needs an address and a model: openai:URL#MODEL; '{target}' was given"
+        )
+    taken = _Options("openai", options)
+    key = read_key(taken.take("key_env", "OPENAI_API_KEY"), taken.take("key_file", None))
+    endpoint = Endpoint(
+        url,
+        key,
+        timeout_s=taken.take("timeout_s", Endpoint.timeout_s, float),
+        connect_timeout_s=taken.take("connect_timeout_s", Endpoint.connect_timeout_s, float),
+        retries=taken.take("retries", Endpoint.retries, int),
+    )
+    family = taken.take("family", None)
+    chat = ChatOptions(
+        depth=taken.take("depth", ChatOptions.depth),
+        longest_side=taken.take("longest_side", ChatOptions.longest_side, int),
+        encoding=taken.take("encoding", ChatOptions.encoding),
+        parallel=taken.take("parallel", ChatOptions.parallel, int),
+        length_field=taken.take("length_field", ChatOptions.length_field),
+        append_suffix=taken.take("append_suffix", ChatOptions.append_suffix, _flag),
+        extra=taken.take("extra", {}, _as_is),
+    )
+    taken.end()
+    return OpenAIEngine(endpoint, model, family=family, options=chat)
+
+
+_BUILT_IN: Mapping[str, Factory] = {
+    "scene_graph": _scene_graph,
+    "roborefer": _roborefer,
+    "openai": _openai,
+}

@@ -28,7 +28,7 @@ from roborefer_vlm.types import Answer, BoolArray
 
 THUMBNAIL = 440
 _LONGEST_TEXT = 4000
-_TABLES = {
+_HEADINGS = {
     "by_category": "By category",
     "by_category_and_step": "By category and step",
     "by_step": "By step",
@@ -59,7 +59,8 @@ def gallery(
         title=escape(title),
         subtitle=escape(subtitle),
         figures=_figures(summary),
-        tables=_tables(summary, config),
+        tables=_tables(summary),
+        more_tables=_more_tables(summary, config),
         filters=_filters(scored),
         cards="\n".join(_card(item, wording) for item in scored),
     )
@@ -117,25 +118,16 @@ def _interval(estimate: Mapping[str, float]) -> str:
     return f"{100 * estimate['low']:.1f} to {100 * estimate['high']:.1f} %"
 
 
-def _tables(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
-    parts = []
-    for key, heading in _TABLES.items():
-        groups = summary.get(key)
-        if groups:
-            rows = [
-                (
-                    name,
-                    str(group["strict"]["count"]),
-                    _percent(group["strict"]["mean"]),
-                    _interval(group["strict"]),
-                    _percent(group["protocol"]["mean"]),
-                )
-                for name, group in groups.items()
-            ]
-            parts.append(_table(heading, ("", "n", "strict", "95 %", "protocol"), rows))
+def _tables(summary: Mapping[str, Any]) -> str:
+    parts = [_score_table(summary, key) for key in ("by_category", "by_category_and_step")]
     if verdicts := summary.get("verdicts"):
         counts = [(name, str(count)) for name, count in verdicts.items()]
         parts.append(_table("What came of it", ("", "n"), counts, bars=summary["answered"]))
+    return "".join(parts)
+
+
+def _more_tables(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    parts = [_score_table(summary, key) for key in ("by_step", "by_scene")]
     if times := summary.get("latency"):
         stages = [
             (name, f"{t['p50_s']:.3f}", f"{t['p95_s']:.3f}", f"{t['mean_s']:.3f}")
@@ -145,6 +137,23 @@ def _tables(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     settings = [(name, str(value)) for name, value in config.items() if name != "engine"]
     parts.append(_table("Run", ("", ""), settings))
     return "".join(parts)
+
+
+def _score_table(summary: Mapping[str, Any], key: str) -> str:
+    groups = summary.get(key)
+    if not groups:
+        return ""
+    rows = [
+        (
+            name,
+            str(group["strict"]["count"]),
+            _percent(group["strict"]["mean"]),
+            _interval(group["strict"]),
+            _percent(group["protocol"]["mean"]),
+        )
+        for name, group in groups.items()
+    ]
+    return _table(_HEADINGS[key], ("", "n", "strict", "95 %", "protocol"), rows)
 
 
 def _table(heading: str, head: Sequence[str], rows: Sequence[Sequence[str]], bars: int = 0) -> str:

@@ -116,25 +116,29 @@ class Question:
         Raises:
             PictureError: A picture cannot be decoded, or the sizes do not fit; names the question.
         """
+        given = self.instances if given_objects else None
         try:
             return Query(
                 image=read_rgb(self.picture),
                 text=text,
                 depth_m=read_depth(self.depth.source, self.depth.scale_m) if self.depth else None,
                 intrinsics=self.camera,
-                objects=self.objects() if given_objects else (),
+                objects=marked_objects(given) if given else (),
                 max_new_tokens=max_new_tokens,
             )
         except PictureError as error:
             raise PictureError(f"question {self.id}: {error}") from error
 
-    def objects(self) -> tuple[GivenObject, ...]:
-        """Return the marked things that are visible; empty when nobody marked any."""
-        if self.instances is None:
-            return ()
-        ids = read_instances(self.instances.source)
-        masks = ((name, ids == number) for number, name in self.instances.names.items())
-        return tuple(GivenObject(name, mask) for name, mask in masks if mask.any())
+
+def marked_objects(instances: Instances) -> tuple[GivenObject, ...]:
+    """Return the marked things that are visible.
+
+    Raises:
+        PictureError: The picture of ids cannot be decoded.
+    """
+    ids = read_instances(instances.source)
+    masks = ((name, ids == number) for number, name in instances.names.items())
+    return tuple(GivenObject(name, mask) for name, mask in masks if mask.any())
 
 
 @dataclass(frozen=True, eq=False)

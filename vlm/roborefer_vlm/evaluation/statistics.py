@@ -20,6 +20,9 @@ _CELLS = 2_000_000
 class Estimate:
     """A mean with its 95 % interval.
 
+    Scores that are all equal give an interval without width, however few they are: the bootstrap
+    only knows what it has seen.
+
     Attributes:
         mean: Of the scores.
         low: 2.5 % of the means of drawn samples lie below.

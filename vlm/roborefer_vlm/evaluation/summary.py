@@ -43,7 +43,7 @@ def summarise(scored: Sequence[Scored], protocol: Protocol, total: int) -> dict[
     table["protocol"]["name"] = PROTOCOLS[protocol]
     table["by_category"] = _groups(scored, lambda item: item.question.category)
     table["by_step"] = _groups(scored, lambda item: item.question.step)
-    table["by_category_and_step"] = _groups(scored, _category_and_step)
+    table["by_category_and_step"] = _groups(_by_step(scored), _category_and_step)
     table["by_scene"] = _groups(scored, lambda item: item.question.scene or None)
     counts = Counter(item.verdict for item in scored)
     table["verdicts"] = {verdict.value: counts[verdict] for verdict in Verdict if counts[verdict]}
@@ -92,6 +92,12 @@ def _groups(
     numbers = all(isinstance(name, int) for name in groups)
     order = sorted(groups, key=int) if numbers else list(groups)
     return {str(name): _figures(groups[name]) for name in order}
+
+
+def _by_step(scored: Sequence[Scored]) -> list[Scored]:
+    """Return the results by step within each category; categories keep their order."""
+    places = {name: place for place, name in enumerate(i.question.category for i in scored)}
+    return sorted(scored, key=lambda i: (places[i.question.category], i.question.step or 0))
 
 
 def _category_and_step(item: Scored) -> str | None:

@@ -53,11 +53,24 @@ def read_camera(path: Path) -> tuple[Intrinsics, float | None]:
         RecordError: A number is missing or cannot be right, or the camera has distortion, which
             has to be taken out of the pictures first.
     """
-    fields = read_json(path)
+    return camera_of(str(path), read_json(path))
+
+
+def camera_of(file: str, fields: object) -> tuple[Intrinsics, float | None]:
+    """Return what `read_camera` does, from decoded JSON.
+
+    Args:
+        file: Where it stands, for messages.
+        fields: What it says.
+
+    Raises:
+        RecordError: As for `read_camera`.
+    """
     if not isinstance(fields, dict):
-        raise RecordError(str(path), "camera", "", "an object with fx, fy, cx, cy is needed")
-    camera = Record(str(path), "camera", fields, path.parent)
-    if any(_numbers(fields.get("distortion"))):
+        raise RecordError(file, "camera", "", "an object with fx, fy, cx, cy is needed")
+    camera = Record(file, "camera", fields, Path())
+    distortion = fields.get("distortion")
+    if any(distortion if isinstance(distortion, list) else (distortion,)):
         raise camera.error("distortion", "rectify the pictures; a pinhole camera is needed")
     width, height = camera.number("width"), camera.number("height")
     try:
@@ -142,7 +155,3 @@ def _check_size(record: Record, field: str, source: Source, size: tuple[int, int
             f"{source.name} is {found[0]} x {found[1]}; {size[0]} x {size[1]}, as the picture,"
             " is needed",
         )
-
-
-def _numbers(value: object) -> Sequence[object]:
-    return value if isinstance(value, list) else (value,)

@@ -5,15 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from roborefer_vlm.backends.scene_graph.boxes import upright_box
-from roborefer_vlm.backends.scene_graph.cloud import Cloud, noise_m
-from roborefer_vlm.backends.scene_graph.support import find_ground
-from roborefer_vlm.scenes.graph import Camera, Scene, SceneObject, Surface
-from roborefer_vlm.types import BoolArray, GivenObject, Query
+from roborefer_vlm.backends.scene_graph.resting import find_supports
+from roborefer_vlm.backends.scene_graph.shapes import shape_words, size_words
+from roborefer_vlm.backends.scene_graph.surfaces import Level, find_levels
+from roborefer_vlm.backends.scene_graph.things import Thing, measure
+from roborefer_vlm.backends.scene_graph.view import View
+from roborefer_vlm.scenes.graph import Scene, SceneObject, Surface
+from roborefer_vlm.types import Query
 
 
 def build_scene(
@@ -25,6 +28,9 @@ def build_scene(
 ) -> Scene:
     """Return the scene of a view: things with their looks, and what they stand on.
 
+    Things get the ids 1, 2, ... in the order given, surfaces the ids after them. A thing whose
+    depth was not measured keeps its id free.
+
     Args:
         query: With metric depth and intrinsics; its `objects` are used where it has any.
         segmenter: Finds things where none are given.
@@ -34,40 +40,49 @@ def build_scene(
     Raises:
         QueryError: Depth or intrinsics are missing, or next to nothing was measured.
     """
-    cloud = Cloud.from_query(query)
-    things = query.objects
-    covered = np.zeros(cloud.depth.shape, bool)
-    for given in things:
-        covered |= given.mask
-    ground = find_ground(cloud, query.up, covered)
-    pose = ground.t_scene_optical
-    points = cloud.points @ pose[:3, :3].T.astype(np.float32) + pose[:3, 3].astype(np.float32)
-    camera = Camera(cloud.intrinsics, pose)
-    objects = [
-        made
-        for i, given in enumerate(things, 1)
-        if (made := _object(i, given, points, cloud)) is not None
+    view = View.of(query)
+    found = [measure(view, o.mask, o.name, frozenset(o.attributes)) for o in query.objects]
+    covered = np.zeros(view.cloud.depth.shape, bool)
+    for given in query.objects:
+        covered |= view.worked(given.mask)
+    levels = find_levels(view, covered)
+    numbers = [i for i, thing in enumerate(found, 1) if thing is not None]
+    things = [thing for thing in found if thing is not None]
+    first = len(found) + 1
+    ids = [*numbers, *range(first, first + len(levels))]
+    surfaces = [
+        Surface(first + i, level.name, level.height, level.outline, view.shown(level.mask))
+        for i, level in enumerate(levels)
     ]
-    surfaces = []
-    if ground.plane is not None:
-        bare = cloud.valid & ~covered & (np.abs(points[..., 2]) < 3 * noise_m(cloud.depth))
-        outline = cv2.convexHull(np.ascontiguousarray(points[bare][:, :2]))[:, 0].astype(float)
-        surfaces.append(Surface(len(things) + 1, "table", 0.0, outline, bare))
-    return Scene(camera, objects, surfaces, cloud.depth)
+    objects = _objects(things, levels, ids)
+    return Scene(view.camera, objects, surfaces, view.full.depth)
 
 
-def _object(
-    number: int, given: GivenObject, points: np.ndarray, cloud: Cloud
-) -> SceneObject | None:
-    inside: BoolArray = given.mask & cloud.valid & ~cloud.edges
-    if not inside.any():
-        return None
-    seen = points[inside]
-    return SceneObject(
-        number,
-        given.name,
-        upright_box(seen),
-        attributes=frozenset(given.attributes),
-        points=seen,
-        mask=given.mask,
-    )
+def _objects(
+    things: Sequence[Thing], levels: Sequence[Level], ids: Sequence[int]
+) -> list[SceneObject]:
+    """Return things with their supports, boxes down to them, and words for their shape."""
+    supports = find_supports(things, levels)
+    objects = []
+    for i, (thing, support) in enumerate(zip(things, supports, strict=True)):
+        box = thing.box
+        if support is not None and support >= len(things):
+            box = upright_box(thing.points, levels[support - len(things)].height)
+        words = thing.attributes | shape_words(thing.points, box, thing.hollow)
+        objects.append(
+            SceneObject(
+                id=ids[i],
+                name=thing.name,
+                box=box,
+                colors=thing.colors,
+                attributes=words,
+                points=thing.points,
+                mask=thing.mask,
+                support=None if support is None else ids[support],
+                hollow=thing.hollow,
+            )
+        )
+    return [
+        replace(made, attributes=made.attributes | words)
+        for made, words in zip(objects, size_words(objects), strict=True)
+    ]

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Which surface or thing each thing stands on, or lies in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from roborefer_vlm.backends.scene_graph.surfaces import Level
+from roborefer_vlm.backends.scene_graph.things import Thing
+from roborefer_vlm.scenes.graph import Array
+
+# How much a measured bottom and the top below it may differ.
+GAP_M = 0.03
+# How far out of a surface's outline a thing's middle may lie: outlines are of bare pixels.
+OVERHANG_M = 0.05
+# Share of the upper thing's footprint that the lower one has to carry.
+CARRIED = 0.4
+
+
+def find_supports(things: Sequence[Thing], levels: Sequence[Level]) -> list[int | None]:
+    """Return for each thing the index of its support, or None where none is seen.
+
+    Indices count things first, then levels. What a thing hides of itself is taken to reach down
+    to the highest level below it.
+    """
+    supports: list[int | None] = []
+    for i, thing in enumerate(things):
+        below = [
+            (_carry(thing, other), j)
+            for j, other in enumerate(things)
+            if j != i and not _rests_on(j, i, supports)
+        ]
+        share, best = max(below, default=(0.0, -1))
+        supports.append(best if share >= CARRIED else _level_below(thing, levels, len(things)))
+    return supports
+
+
+def _rests_on(upper: int, lower: int, supports: Sequence[int | None]) -> bool:
+    """Tell whether one thing is known to stand on another, directly or over others."""
+    at: int | None = upper
+    while at is not None and at < len(supports):
+        at = supports[at]
+        if at == lower:
+            return True
+    return False
+
+
+def _carry(thing: Thing, lower: Thing) -> float:
+    """Return the share of a thing's footprint that another could carry; 0: it does not."""
+    bottom = float(np.quantile(thing.points[:, 2], 0.02))
+    top = float(np.quantile(lower.points[:, 2], 0.98))
+    overlap = _shared_footprint(thing, lower)
+    # Inside: sticking out is fine, a larger thing behind is not.
+    inside = lower.hollow and bottom < top - 0.01 and _area(thing) < 0.8 * _area(lower)
+    if inside:
+        return overlap
+    level = abs(bottom - top) < GAP_M
+    higher = float(np.median(thing.points[:, 2])) > float(np.median(lower.points[:, 2]))
+    rises = top > lower.box.bottom + 0.005
+    return overlap if level and higher and rises and not _both_flat(thing, lower) else 0.0
+
+
+def _both_flat(thing: Thing, lower: Thing) -> bool:
+    """Tell whether nothing shows which of two lies on the other."""
+    return bool(lower.box.size[2] < 0.008 and thing.box.size[2] < 0.008)
+
+
+def _level_below(thing: Thing, levels: Sequence[Level], first: int) -> int | None:
+    """Return the index of the highest level under a thing's middle."""
+    bottom = float(np.quantile(thing.points[:, 2], 0.05))
+    middle = (float(thing.box.center[0]), float(thing.box.center[1]))
+    found = [
+        (level.height, first + j)
+        for j, level in enumerate(levels)
+        if level.height < bottom + GAP_M
+        and cv2.pointPolygonTest(level.outline.astype(np.float32), middle, True) > -OVERHANG_M
+    ]
+    return max(found)[1] if found else None
+
+
+def _corners(thing: Thing) -> Array:
+    return thing.box.corners[[0, 2, 6, 4], :2]
+
+
+def _area(thing: Thing) -> float:
+    return float(thing.box.size[0] * thing.box.size[1])
+
+
+def _shared_footprint(thing: Thing, lower: Thing) -> float:
+    """Return the share of a thing's footprint over another's."""
+    area, _ = cv2.intersectConvexConvex(
+        _corners(thing).astype(np.float32), _corners(lower).astype(np.float32)
+    )
+    return float(area) / max(_area(thing), 1e-9)

@@ -41,6 +41,8 @@ class OrderKey(StrEnum):
     BIG = "big"
     SMALL = "small"
     WIDE = "wide"
+    NARROW = "narrow"
+    THICK = "thick"
     THIN = "thin"
     LONG = "long"
 

@@ -91,9 +91,10 @@ class DecodeStep:
         self._draws = list(draws)
         self._any_drawn = any(draw.temperature is not None for draw in draws)
         self.cache.positions.zero_()
-        for row, draw in enumerate(draws):
-            self._drawn[row] = draw.temperature is not None
-            self._temperatures[row] = draw.temperature or 1.0
+        drawn = torch.tensor([draw.temperature is not None for draw in draws])
+        self._drawn[: len(draws)] = drawn.to(self._drawn.device)
+        temperatures = torch.tensor([draw.temperature or 1.0 for draw in draws])
+        self._temperatures[: len(draws)] = temperatures.to(self._temperatures.device)
 
     def choose(self, logits: torch.Tensor) -> None:
         """Take the first tokens from logits (rows in use, vocabulary)."""
@@ -216,7 +217,9 @@ class StepPool:
         if step is None:
             while len(self._kept) >= _KEPT_STEPS:
                 self._kept.popitem(last=False)
-            forward = torch.compile(decode) if decoding is Decoding.COMPILED else decode
+            forward = (
+                torch.compile(decode, dynamic=False) if decoding is Decoding.COMPILED else decode
+            )
             kind = RecordedStep if on_cuda else DecodeStep
             step = kind(self._llm, self._cache(rows, capacity, fixed=True), forward)
         self._kept[key] = step

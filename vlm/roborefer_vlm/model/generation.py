@@ -9,7 +9,7 @@ for sampling; it belongs to the language model they started from and is not read
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
@@ -91,6 +91,7 @@ class Generator:
         rows: int,
         max_new_tokens: int | Sequence[int] = 1024,
         sampling: Sampling | Sequence[Sampling] | None = None,
+        stop_ids: Collection[int] | None = None,
         on_token: Callable[[int, int], None] | None = None,
         cancelled: Event | None = None,
         decoding: Decoding = Decoding.AUTO,
@@ -107,6 +108,7 @@ class Generator:
                 length that the model allows.
             sampling: How many answers to draw, for all prompts or for each; None draws the
                 greedy one only. All answers to a prompt share its reading.
+            stop_ids: An answer ends before the first of these; None takes the vocabulary's.
             on_token: Called with the prompt's index and each new token of its greedy answer.
             cancelled: Looked at before every token.
             decoding: How the steps are carried out.
@@ -132,7 +134,8 @@ class Generator:
         owners = [answer.prompt for answer in answers]
         step.choose(read_prompts(self._llm, prompts, owners, step.cache))
         clock.lap()
-        self._write(step, answers, max(lengths), on_token, cancelled)
+        stop = frozenset(self._vocabulary.stop if stop_ids is None else stop_ids)
+        self._write(step, answers, max(lengths), stop, on_token, cancelled)
         clock.lap()
         timing = Timing(*clock.laps)
         return [
@@ -166,6 +169,7 @@ class Generator:
         step: DecodeStep,
         answers: Sequence[_Writing],
         longest_prompt: int,
+        stop: Collection[int],
         on_token: Callable[[int, int], None] | None,
         cancelled: Event | None,
     ) -> None:
@@ -175,7 +179,7 @@ class Generator:
             for answer, token in zip(current, step.tokens.tolist(), strict=False):
                 if answer.done:
                     continue
-                if token in self._vocabulary.stop:
+                if token in stop:
                     answer.stopped = True
                     continue
                 answer.ids.append(token)

@@ -193,8 +193,8 @@ class RoboReferModel(nn.Module):
         blocks = [block for _, some in media for block in some]
         if not blocks:
             return [[] for _ in media]
-        tiles = torch.cat([tiles for tiles, some in media if some])
-        features = iter(encode(tiles, blocks))
+        tiles = [tiles for tiles, some in media if some]
+        features = iter(encode(tiles[0] if len(tiles) == 1 else torch.cat(tiles), blocks))
         # One sequence per tile, or one per picture where the tiles of a picture are merged.
         merged = self.config.picture_mode == parts.DYNAMIC_S2
         return [
@@ -216,17 +216,21 @@ class RoboReferModel(nn.Module):
             self.vocabulary.image: (iter(images), self.vocabulary.around_image),
             self.vocabulary.depth: (iter(depths), self.vocabulary.around_depth),
         }
+        around = {
+            token: [self._embed_tokens(some) for some in texts]
+            for token, (_, texts) in waiting.items()
+        }
         row: list[torch.Tensor] = []
         targets: list[torch.Tensor] = []
         start = 0
         for place, token in enumerate(ids.tolist()):
             if token not in waiting:
                 continue
-            features, (before, behind) = waiting[token]
-            feature = next(features, None)
+            feature = next(waiting[token][0], None)
             if feature is None:
                 raise QueryError(f"token {token} at {place} stands for no picture")
-            item = torch.cat([self._embed_tokens(before), feature, self._embed_tokens(behind)])
+            before, behind = around[token]
+            item = torch.cat([before, feature, behind])
             row += [words[start:place], item]
             targets += [labels[start:place], labels.new_full((len(item),), IGNORED)]
             start = place + 1
@@ -308,7 +312,9 @@ class RoboReferModel(nn.Module):
             )
         for name, part in children.items():
             part.requires_grad_(name in names)
-            part.train(name in names)
+            # A frozen language model has nothing that training mode changes, but gradients pass
+            # through it, and its layers are recomputed in training mode only.
+            part.train(name in names or name == parts.LLM)
 
     def checkpoint_gradients(self, enabled: bool = True) -> None:
         """Trade time for memory in training: recompute layers instead of keeping their insides."""
@@ -325,6 +331,7 @@ class RoboReferModel(nn.Module):
         *,
         max_new_tokens: int | Sequence[int] = 1024,
         sampling: Sampling | Sequence[Sampling] | None = None,
+        stop_ids: Collection[int] | None = None,
         on_token: Callable[[int, int], None] | None = None,
         cancelled: Event | None = None,
         decoding: Decoding = Decoding.AUTO,
@@ -335,6 +342,7 @@ class RoboReferModel(nn.Module):
             rows=len(inputs),
             max_new_tokens=max_new_tokens,
             sampling=sampling,
+            stop_ids=stop_ids,
             on_token=on_token,
             cancelled=cancelled,
             decoding=decoding,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.graph import Array, OrientedBox, SceneObject, Surface
-from roborefer_vlm.scenes.polygons import smallest_rectangle
+from roborefer_vlm.scenes.polygons import convex_hull, smallest_rectangle
 
 Anchor = SceneObject | Surface
 
@@ -78,11 +78,12 @@ class Places:
         """Return half the length of each box's shadow on a direction, shape (N,).
 
         Args:
-            direction: Unit vector, shape (3,).
+            direction: Unit vector, shape (3,), or one per box, shape (N, 3).
         """
         if self.are_points:
             return np.zeros(len(self))
-        shares = np.abs(np.einsum("nij,i->nj", self.rotations, direction))
+        directions = np.broadcast_to(direction, (len(self), 3))
+        shares = np.abs(np.einsum("nij,ni->nj", self.rotations, directions))
         return np.asarray((shares * self.half_sizes).sum(axis=1))
 
     def spans(self, direction: Array) -> tuple[Array, Array]:
@@ -101,9 +102,22 @@ class Places:
         return self.spans(UP)[1]
 
     @property
+    def heights(self) -> Array:
+        """Vertical extent of each, shape (N,), metres."""
+        return 2 * self.half_extents(UP)
+
+    @property
     def diagonals(self) -> Array:
         """Length of each box's diagonal, shape (N,), metres."""
         return np.asarray(2 * np.linalg.norm(self.half_sizes, axis=1))
+
+    def visible_centers(self) -> Array:
+        """The mean of each visible surface, or else the centre of the box, shape (N, 3)."""
+        centers = np.array(self.centers)
+        for i, thing in enumerate(self.things):
+            if isinstance(thing, SceneObject) and thing.points is not None and len(thing.points):
+                centers[i] = np.mean(thing.points, axis=0, dtype=float)
+        return centers
 
     def corners(self) -> Array:
         """The corners of each, shape (N, 8, 3); for points shape (N, 1, 3)."""
@@ -122,6 +136,13 @@ class Places:
 
 UP = np.array([0.0, 0.0, 1.0])
 _SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+
+
+def footprint(thing: Anchor) -> Array:
+    """Return the convex outline of a thing or surface from above, (M, 2), counter-clockwise."""
+    if isinstance(thing, SceneObject):
+        return convex_hull(thing.box.corners[:, :2])
+    return convex_hull(thing.outline)
 
 
 def box_of(thing: Anchor) -> OrientedBox:

@@ -4,7 +4,17 @@
 
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.places import Anchor, Places
+from roborefer_vlm.scenes.relations.evaluate import relation_scores, relation_values
+from roborefer_vlm.scenes.relations.measures import measure
 from roborefer_vlm.scenes.relations.names import Key, Relation
-from roborefer_vlm.scenes.relations.registry import relation_scores
 
-__all__ = ["Anchor", "Frame", "Key", "Places", "Relation", "relation_scores"]
+__all__ = [
+    "Anchor",
+    "Frame",
+    "Key",
+    "Places",
+    "Relation",
+    "measure",
+    "relation_scores",
+    "relation_values",
+]

@@ -64,19 +64,40 @@ class Case:
             reach = np.minimum(reach, value("scene_reach") * spread(self.scene))
         return np.asarray(np.maximum(reach, value("least_reach")))
 
-    def apart(self, direction: Array) -> tuple[Array, Array]:
+    def apart(self, direction: Array) -> Apart:
         """Return how far the subjects lie from the first anchor along a direction.
 
         Args:
-            direction: Unit vector, shape (3,).
-
-        Returns:
-            From centre to centre, and from side to side (0 where they overlap), both signed,
-            shape (N,), metres. Both change their sign when subject and anchor change places.
+            direction: Unit vector, shape (3,), or one per subject, shape (N, 3).
         """
-        centers = (self.subjects.centers - self.marks.centers[0]) @ direction
-        halves = self.subjects.half_extents(direction) + self.marks.half_extents(direction)[0]
-        return centers, np.sign(centers) * np.maximum(np.abs(centers) - halves, 0)
+        centers = ((self.subjects.centers - self.marks.centers[0]) * direction).sum(axis=1)
+        mine = self.subjects.half_extents(direction)
+        theirs = np.abs(direction @ self.marks.rotations[0]) @ self.marks.half_sizes[0]
+        return Apart(centers, mine, np.broadcast_to(theirs, mine.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """How far N subjects lie from an anchor along a direction; any unit of length.
+
+    Attributes:
+        centers: Signed, from the anchor's centre to that of the subject, shape (N,).
+        mine: Half lengths of the subjects along it, shape (N,).
+        theirs: Half length of the anchor along it, shape (N,).
+    """
+
+    centers: Array
+    mine: Array
+    theirs: Array
+
+    @property
+    def sides(self) -> Array:
+        """Signed, from side to side, 0 where they overlap along it, shape (N,).
+
+        Like centers it changes its sign when subject and anchor change places.
+        """
+        gap = np.maximum(np.abs(self.centers) - self.mine - self.theirs, 0)
+        return np.asarray(np.sign(self.centers) * gap)
 
 
 def spread(scene: Scene) -> float:

@@ -6,65 +6,193 @@ from __future__ import annotations
 
 import numpy as np
 
+from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array
-from roborefer_vlm.scenes.relations.case import Case
+from roborefer_vlm.scenes.places import UP, Places
+from roborefer_vlm.scenes.relations.case import Apart, Case
 from roborefer_vlm.scenes.relations.grading import decaying, falling, weaken
 from roborefer_vlm.scenes.relations.thresholds import value
 
 
 def left(case: Case) -> Array:
-    """To the left of the anchor: within a cone around the frame's left."""
-    return toward(case, case.axes.left)
+    """To the left of the anchor: within a cone around the frame's left.
+
+    The angle is that of the mean of two displacements, from centre to centre and from side to
+    side. The score is 0.5 at the cone's border and 0 at a right angle; it is at most 0.5 while
+    the centre of one lies within the other along the direction. Of those that hold, near ones
+    get more. With a distance: that far from the anchor's side, beside the anchor's width.
+    """
+    return _directed(case, "left")
 
 
 def right(case: Case) -> Array:
-    """To the right of the anchor: within a cone around the frame's right."""
-    return toward(case, -case.axes.left)
+    """To the right of the anchor: the mirror image of left."""
+    return _directed(case, "right")
 
 
 def front(case: Case) -> Array:
-    """In front of the anchor: nearer to the viewer, or where the anchor's own face looks."""
-    return toward(case, case.axes.front)
+    """In front of the anchor: nearer to the viewer than it, or where its own face looks.
+
+    A cone around the frame's front, as for left.
+    """
+    return _directed(case, "front")
 
 
 def behind(case: Case) -> Array:
-    """Behind the anchor: farther from the viewer, or at the anchor's own back."""
-    return toward(case, -case.axes.front)
+    """Behind the anchor: farther from the viewer, or at its own back; a cone as for left."""
+    return _directed(case, "behind")
 
 
-def toward(case: Case, direction: Array, *, narrow: bool = False) -> Array:
-    """Score how well the subjects lie in a horizontal direction from the anchor.
+def above(case: Case) -> Array:
+    """Above the anchor: higher, within a cone around up, against gravity in every 3D frame.
 
-    The angle is that of the mean of two displacements, from centre to centre and from side to
-    side, as people use both (Regier and Carlson, "Grounding spatial language in perception",
-    2001). The score falls with the angle, is 0.5 at the cone's border and 0 at a right angle.
-    Where the two overlap along the direction it is at most 0.5 if the centre of one still lies
-    within the other. Of those that hold, near ones get more.
+    In the picture: higher in the image, whatever the reason.
+    """
+    return _directed(case, "above")
+
+
+def below(case: Case) -> Array:
+    """Below the anchor: lower, within a cone around down; or lower in the picture."""
+    return _directed(case, "below")
+
+
+def directly_left(case: Case) -> Array:
+    """Directly to the left: a narrow cone in which distance counts more."""
+    return _directed(case, "left", narrow=True)
+
+
+def directly_right(case: Case) -> Array:
+    """Directly to the right: a narrow cone in which distance counts more."""
+    return _directed(case, "right", narrow=True)
+
+
+def directly_front(case: Case) -> Array:
+    """Directly in front: a narrow cone in which distance counts more."""
+    return _directed(case, "front", narrow=True)
+
+
+def directly_behind(case: Case) -> Array:
+    """Directly behind: a narrow cone in which distance counts more."""
+    return _directed(case, "behind", narrow=True)
+
+
+def directly_above(case: Case) -> Array:
+    """Directly above: a narrow cone in which distance counts more."""
+    return _directed(case, "above", narrow=True)
+
+
+def directly_below(case: Case) -> Array:
+    """Directly below: a narrow cone in which distance counts more."""
+    return _directed(case, "below", narrow=True)
+
+
+def alignment(case: Case, word: str, *, narrow: bool = False) -> Array:
+    """Return the score of a direction without regard to distance, shape (N,).
 
     Args:
         case: With one anchor.
-        direction: Horizontal unit vector, shape (3,).
+        word: "left", "right", "front", "behind", "above" or "below".
         narrow: Take the cone of "directly".
     """
-    alignment, gap = _alignment(case, direction, narrow)
+    along, across, _ = _displacements(case, word)
+    return _aligned(along, across, narrow)
+
+
+def offset(case: Case, word: str) -> Array:
+    """Return how far from the anchor's side the subjects begin in a direction, metres.
+
+    Negative on the other side, 0 where both overlap; shape (N,).
+    """
+    return _displacements(case, word)[0].sides
+
+
+def _directed(case: Case, word: str, *, narrow: bool = False) -> Array:
+    along, across, reach = _displacements(case, word)
+    if case.distance_m is not None:
+        return _at_distance(along, across, case.distance_m)
+    score = _aligned(along, across, narrow)
     weight = value("narrow_proximity_weight" if narrow else "proximity_weight")
-    return weaken(alignment, weight, decaying(gap, case.reach))
+    return weaken(score, weight, decaying(np.hypot(along.sides, across.sides), reach))
 
 
-def _alignment(case: Case, direction: Array, narrow: bool) -> tuple[Array, Array]:
-    across = np.cross(direction, case.axes.up)
-    centers, sides = case.apart(direction)
-    centers_across, sides_across = case.apart(across)
-    angle = np.arctan2(np.abs(centers_across + sides_across), centers + sides)
+def _displacements(case: Case, word: str) -> tuple[Apart, Apart, Array]:
+    """Return the displacement along a word, the one across it, and what counts as near."""
+    if case.frame is Frame.IMAGE:
+        return _in_picture(case, word)
+    if word in ("above", "below"):
+        level = (case.subjects.centers - case.marks.centers[0]) * (1, 1, 0)
+        length = np.linalg.norm(level, axis=1, keepdims=True)
+        sideways = np.where(length > 1e-9, level / np.maximum(length, 1e-9), (1.0, 0.0, 0.0))
+        return case.apart(UP if word == "above" else -UP), case.apart(sideways), case.reach
+    axes = case.axes
+    direction = {
+        "left": axes.left,
+        "right": -axes.left,
+        "front": axes.front,
+        "behind": -axes.front,
+    }[word]
+    return case.apart(direction), case.apart(np.cross(direction, axes.up)), case.reach
+
+
+def _in_picture(case: Case, word: str) -> tuple[Apart, Apart, Array]:
+    """Do the same in pixels, with the frames around the projected boxes."""
+    if word in ("front", "behind"):
+        # The frame's own error says which ones have a front.
+        _ = case.axes
+    middle, half = picture_frames(case, case.subjects)
+    anchor_middle, anchor_half = picture_frames(case, case.marks)
+    step = middle - anchor_middle[0]
+    column, row = (
+        Apart(step[:, i], half[:, i], np.full(len(step), anchor_half[0, i])) for i in (0, 1)
+    )
+    if word in ("left", "above"):
+        column = Apart(-column.centers, column.mine, column.theirs)
+        row = Apart(-row.centers, row.mine, row.theirs)
+    along, across = (column, row) if word in ("left", "right") else (row, column)
+    size = 2 * np.maximum(np.linalg.norm(half, axis=1), np.linalg.norm(anchor_half[0]))
+    return along, across, np.maximum(value("reach") * size, 1.0)
+
+
+def picture_frames(case: Case, places: Places) -> tuple[Array, Array]:
+    """Return the middle and the half size of each place's frame in the picture, pixels.
+
+    Corners behind the viewer are left out; of what is wholly behind the viewer both are NaN.
+
+    Returns:
+        Two arrays of shape (N, 2): u and v.
+    """
+    corners = places.corners()
+    pixels, _ = case.scene.camera.project(corners.reshape(-1, 3))
+    pixels = pixels.reshape(*corners.shape[:2], 2)
+    seen = np.isfinite(pixels)
+    low = np.where(seen, pixels, np.inf).min(axis=1)
+    high = np.where(seen, pixels, -np.inf).max(axis=1)
+    low, high = (np.where(np.isfinite(bound), bound, np.nan) for bound in (low, high))
+    return (low + high) / 2, (high - low) / 2
+
+
+def _at_distance(along: Apart, across: Apart, distance: float) -> Array:
+    """Score how well side and subject are a named distance apart; best beside the middle."""
+    tolerance = max(value("distance_tolerance"), value("distance_share") * distance)
+    width = np.maximum(across.mine + across.theirs, tolerance)
+    misfit = np.hypot((along.sides - distance) / tolerance, across.centers / width)
+    return falling(misfit, 1, 3)
+
+
+def _aligned(along: Apart, across: Apart, narrow: bool) -> Array:
+    """Score the angle of the mean of both displacements.
+
+    People use both the direction of the centres and that of the nearest sides (Regier and
+    Carlson, "Grounding spatial language in perception", 2001).
+    """
+    angle = np.arctan2(np.abs(across.centers + across.sides), along.centers + along.sides)
     score = falling(angle, value("narrow_cone" if narrow else "cone"), np.pi / 2)
-    return np.minimum(score, _apartness(case, direction)), np.hypot(sides, sides_across)
+    return np.minimum(score, _apartness(along))
 
 
-def _apartness(case: Case, direction: Array) -> Array:
+def _apartness(along: Apart) -> Array:
     """Return 1 where two things are apart along a direction, 0.5 where a centre meets a side."""
-    centers, _ = case.apart(direction)
-    mine, theirs = case.subjects.half_extents(direction), case.marks.half_extents(direction)[0]
-    larger, smaller = np.maximum(mine, theirs), np.minimum(mine, theirs)
-    inner = 0.5 * centers / np.maximum(larger, 1e-9)
-    outer = 0.5 + 0.5 * (centers - larger) / np.maximum(smaller, 1e-9)
-    return np.asarray(np.clip(np.where(centers <= larger, np.minimum(inner, 0.5), outer), 0, 1))
+    larger, smaller = np.maximum(along.mine, along.theirs), np.minimum(along.mine, along.theirs)
+    inner = np.minimum(0.5 * along.centers / np.maximum(larger, 1e-9), 0.5)
+    outer = 0.5 + 0.5 * (along.centers - larger) / np.maximum(smaller, 1e-9)
+    return np.asarray(np.clip(np.where(along.centers <= larger, inner, outer), 0, 1))

@@ -68,6 +68,87 @@ THRESHOLDS: dict[str, Threshold] = {
         "Half width of the lane between two small things as a share of their distance; larger"
         " ones widen it to the hull of both (RefSpatial's search area for 'between').",
     ),
+    "least_lane": Threshold(
+        0.2,
+        "1",
+        "The lane between two touching things keeps a fifth of the distance of their centres.",
+    ),
+    "hull_margin": Threshold(
+        0.25,
+        "1",
+        "Of the size of a group: one that far within its hull is as much among them as can be.",
+    ),
+    "middle": Threshold(
+        0.5, "1", "The middle is the inner half of the way from the centre to the border."
+    ),
+    "corner": Threshold(
+        0.25, "1", "Of the anchor's size: a corner region a quarter wide leaves the middle free."
+    ),
+    "edge": Threshold(
+        0.15, "1", "Of the anchor's size: two edge strips leave most of the surface in between."
+    ),
+    "part_middle": Threshold(
+        0.6,
+        "1",
+        "The best example of the left part is a little beyond the middle of the left half; its"
+        " border, at no offset, is the centre line.",
+    ),
+    "clearance": Threshold(
+        0.03, "m", "Half a small object's width, so that something small can be put there."
+    ),
+    "headroom": Threshold(0.25, "m", "What hangs higher leaves room to put something below it."),
+    "contact_blur": Threshold(
+        0.01, "m", "Tops measured that much above a place still carry it: noise of depth cameras."
+    ),
+    "outline_slack": Threshold(
+        0.01, "m", "Outlines of measured surfaces end about that much too early or too late."
+    ),
+    "touch": Threshold(
+        0.01, "m", "Depth cameras blur borders by about a centimetre at table-top distances."
+    ),
+    "contact": Threshold(
+        0.05,
+        "m",
+        "RefSpatial takes a platform within 0.05 m of the bottom of a thing as its support.",
+    ),
+    "point_contact": Threshold(
+        0.025, "m", "RefSpatial's tolerance between a lifted point and the measured depth."
+    ),
+    "indirect_support": Threshold(
+        0.75, "1", "A cup on a book on the table is on the table, but less than the book is."
+    ),
+    "other_support": Threshold(
+        0.6,
+        "1",
+        "What perception saw standing elsewhere needs a geometric score of at least 0.83 to be"
+        " on something thin that was overlooked.",
+    ),
+    "rim": Threshold(0.02, "m", "Rims are measured that badly, being thin."),
+    "rim_share": Threshold(
+        0.15, "1", "Of a container's height: what lies loosely on top of a heap is still in it."
+    ),
+    "picture_containment": Threshold(
+        0.75, "1", "Pixels within an outline are weaker evidence than boxes within each other."
+    ),
+    "distance_tolerance": Threshold(
+        0.03, "m", "Nobody means a named distance more exactly than about an inch."
+    ),
+    "distance_share": Threshold(
+        0.15, "1", "Larger named distances are estimates, good to about a sixth."
+    ),
+    "angle_tolerance": Threshold(
+        radians(15), "rad", "Named angles are estimates; half of 30 degrees tells them apart."
+    ),
+    "facing": Threshold(
+        radians(45), "rad", "Four sides share the plane, so each one faces 45 degrees each way."
+    ),
+    "comparison_steepness": Threshold(
+        4.0,
+        "1",
+        "A ratio of sizes to this power gives the odds: 1.1 times is barely more (0.59), 1.5"
+        " times clearly (0.84).",
+    ),
+    "least_size": Threshold(1e-3, "m", "Smaller extents are noise and count as equal."),
 }
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -77,15 +76,18 @@ class ResultLog:
     def __init__(self, path: Path, config: Mapping[str, Any], *, resume: bool) -> None:
         self.path = path
         self.results: dict[str, Result] = {}
-        if path.exists() and path.stat().st_size:
+        if path.exists() and _whole_lines(path.read_bytes()):
             if not resume:
                 raise ConfigurationError(
                     f"{path} is there already; go on with --resume, or name another directory"
                 )
-            self._read(config)
+            found, self.results = read_results(path)
+            _check_config(path, found, config)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab")
-        if self._file.tell() == 0:
+        # What a killed run was writing when it ended.
+        self._file.truncate(len(_whole_lines(path.read_bytes())))
+        if path.stat().st_size == 0:
             self._write({"config": dict(config), "key": config_key(config)})
 
     def append(self, result: Result) -> None:
@@ -108,34 +110,45 @@ class ResultLog:
         self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
         self._file.flush()
 
-    def _read(self, config: Mapping[str, Any]) -> None:
-        data = self.path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            os.truncate(self.path, len(whole))
-        lines = whole.splitlines()
-        if not lines:
-            return
-        first = self._row(lines[0], 1)
-        _check_config(self.path, first.get("config"), config)
-        for number, line in enumerate(lines[1:], start=2):
-            row = self._row(line, number)
-            try:
-                result = result_from_json(row["result"])
-            except (KeyError, TypeError, ValueError) as error:
-                raise ConfigurationError(
-                    f"{self.path}: line {number} holds no result ({error!r})"
-                ) from error
-            self.results[result.question] = result
 
-    def _row(self, line: bytes, number: int) -> dict[str, Any]:
+def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Result]]:
+    """Return configuration and results by question of a run; a torn last line is left out.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or a line of it is damaged.
+    """
+    try:
+        lines = _whole_lines(path.read_bytes()).splitlines()
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    config = _row(path, lines[0], 1).get("config") if lines else None
+    if not isinstance(config, dict):
+        raise ConfigurationError(f"{path}: the first line holds no configuration")
+    results: dict[str, Result] = {}
+    for number, line in enumerate(lines[1:], start=2):
+        row = _row(path, line, number)
         try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise ConfigurationError(f"{self.path}: line {number} is damaged") from error
-        if not isinstance(row, dict):
-            raise ConfigurationError(f"{self.path}: line {number} is no object")
-        return row
+            result = result_from_json(row["result"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                f"{path}: line {number} holds no result ({error!r})"
+            ) from error
+        results[result.question] = result
+    return config, results
+
+
+def _whole_lines(data: bytes) -> bytes:
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _row(path: Path, line: bytes, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: line {number} is damaged") from error
+    if not isinstance(row, dict):
+        raise ConfigurationError(f"{path}: line {number} is no object")
+    return row
 
 
 def config_key(config: Mapping[str, Any]) -> str:
@@ -196,9 +209,7 @@ def _step(row: Mapping[str, Any]) -> ReasoningStep:
     )
 
 
-def _check_config(path: Path, found: object, wanted: Mapping[str, Any]) -> None:
-    if not isinstance(found, dict):
-        raise ConfigurationError(f"{path}: the first line holds no configuration")
+def _check_config(path: Path, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     if config_key(found) == config_key(wanted):
         return
     names = sorted(k for k in {*found, *wanted} if found.get(k) != wanted.get(k))

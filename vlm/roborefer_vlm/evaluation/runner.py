@@ -136,8 +136,8 @@ def run_benchmark(
     benchmark: Benchmark,
     asker: Asker,
     log: ResultLog,
-    wording: Wording,
     settings: RunSettings,
+    wording: str,
     on_result: Callable[[Result], None] = lambda _: None,
 ) -> Mapping[str, Result]:
     """Ask every question that the log has no result for, and append what comes of it.
@@ -146,8 +146,8 @@ def run_benchmark(
         benchmark: The questions.
         asker: Whom to ask.
         log: Where results go; holds those of the run that is resumed.
-        wording: How questions are put.
         settings: How to ask.
+        wording: How questions are put, as the run's configuration says.
         on_result: Called in this thread with each new result.
 
     Returns:
@@ -164,7 +164,7 @@ def run_benchmark(
         log.append(result)
         on_result(result)
 
-    _ask_all(left, asker, wording, settings, record)
+    _ask_all(left, asker, Wording(wording), settings, record)
     return {q.id: log.results[q.id] for q in benchmark.questions if q.id in log.results}
 
 

@@ -148,6 +148,18 @@ THRESHOLDS: dict[str, Threshold] = {
         "A ratio of sizes to this power gives the odds: 1.1 times is barely more (0.59), 1.5"
         " times clearly (0.84).",
     ),
+    "context_radius": Threshold(
+        0.5, "m", "RoboSpatial's shipped radius of the free points around a reference."
+    ),
+    "context_cell": Threshold(
+        0.05, "m", "Half of RoboSpatial's cells, which are too coarse for things of a table top."
+    ),
+    "fit_clearance": Threshold(
+        0.02, "m", "What a gripper needs at least beside a thing; RoboSpatial's own is 0."
+    ),
+    "visibility": Threshold(
+        0.025, "m", "RefSpatial takes a point as visible if the measured depth is that close."
+    ),
     "least_size": Threshold(1e-3, "m", "Smaller extents are noise and count as equal."),
 }
 

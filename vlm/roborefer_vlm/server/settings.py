@@ -28,6 +28,7 @@ class ServerSettings:
         max_pixels: Largest image or depth map, checked before it is decoded.
         max_images: Most pictures in one request of the original protocol.
         max_objects: Most given objects.
+        max_new_tokens: Longest answer in the original protocol, whose requests cannot name one.
         max_request_bytes: Most memory that the decoded arrays of one request may take.
         max_in_flight_bytes: The same for all requests together, their bodies included.
         max_connections: Most open connections.
@@ -51,6 +52,7 @@ class ServerSettings:
     max_pixels: int = 25_000_000
     max_images: int = 8
     max_objects: int = 256
+    max_new_tokens: int = 1024
     max_request_bytes: int = 512 * MEBIBYTE
     max_in_flight_bytes: int = 1024 * MEBIBYTE
     max_connections: int = 1024
@@ -99,6 +101,7 @@ class ServerSettings:
 _COUNTS = (
     *("max_body_bytes", "max_pixels", "max_images", "max_objects", "max_request_bytes"),
     *("max_in_flight_bytes", "max_connections", "queue_size", "max_batch", "decode_workers"),
+    "max_new_tokens",
 )
 _TIMES = (
     *("head_timeout_s", "body_timeout_s", "deadline_s", "max_deadline_s"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import asdict
 from io import BytesIO
 from typing import Any
 
@@ -89,7 +90,7 @@ def answer_to_json(answer: Answer, *, request_id: str, width: int, height: int) 
         "text": answer.text,
         "engine": answer.engine,
         "image": {"width": width, "height": height},
-        "latency": vars(answer.latency),
+        "latency": asdict(answer.latency),
     }
 
 

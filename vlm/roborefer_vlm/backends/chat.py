@@ -187,18 +187,17 @@ class _Attempt:
         received = 0
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         pieces = _events(response) if kind == "text/event-stream" else _whole(response)
-        async for size, piece in pieces:
+        async for size, values in pieces:
             received += size
             if received > self._endpoint.most_bytes:
                 raise EngineError(
                     f"{self._endpoint.url} sent more than {self._endpoint.most_bytes} bytes"
                 )
-            if piece is None:
-                continue
-            text = _text_of(piece)
-            if text:
-                self._begun = True
-                self._on_text(text)
+            for value in values:
+                text = _text_of(value)
+                if text:
+                    self._begun = True
+                    self._on_text(text)
 
     async def _refusal(self, response: httpx.Response) -> Exception:
         """Make an error of a status that is not 200; quotes a little of what was sent."""
@@ -223,11 +222,11 @@ class _Attempt:
         return EngineError(f"{where} refuses the request with {status}{said}")
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[tuple[int, Any]]:
-    """Yield the size and the value of each server-sent event; None for parts of one."""
+async def _events(response: httpx.Response) -> AsyncIterator[tuple[int, list[Any]]]:
+    """Yield how many bytes came, and the values of the server-sent events that they completed."""
     waiting = b""
     async for piece in response.aiter_raw():
-        yield len(piece), None
+        yield len(piece), []
         *lines, waiting = (waiting + piece).split(b"\n")
         for line in lines:
             name, _, value = line.rstrip(b"\r").partition(b":")
@@ -235,17 +234,18 @@ async def _events(response: httpx.Response) -> AsyncIterator[tuple[int, Any]]:
                 continue
             if value.strip() == b"[DONE]":
                 return
-            yield 0, _load(value)
+            yield 0, [_load(value)]
     # Without [DONE], an answer that the connection cut short looks like a whole one.
     raise EngineError("the stream broke off before its end")
 
 
-async def _whole(response: httpx.Response) -> AsyncIterator[tuple[int, Any]]:
+async def _whole(response: httpx.Response) -> AsyncIterator[tuple[int, list[Any]]]:
+    """Yield how many bytes came, and at last the value of the whole reply."""
     content = bytearray()
     async for piece in response.aiter_raw():
-        yield len(piece), None
+        yield len(piece), []
         content += piece
-    yield 0, _load(bytes(content))
+    yield 0, [_load(bytes(content))]
 
 
 def _load(content: bytes) -> Any:
@@ -261,7 +261,7 @@ def _text_of(reply: Any) -> str:
         raise EngineError(f"the endpoint reports an error: {_message(reply)[:SHOWN]!r}")
     try:
         choices = reply["choices"]
-        if not choices:  # Some endpoints send usage figures as an event of their own.
+        if choices == []:  # Some endpoints send usage figures as an event of their own.
             return ""
         message = choices[0].get("delta") or choices[0].get("message") or {}
         content = message.get("content")

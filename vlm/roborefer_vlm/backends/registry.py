@@ -3,7 +3,7 @@
 """Engines by name.
 
     scene_graph                                    rules over objects and depth; no weights
-    roborefer:PATH_OR_HUB_ID[?device=cuda&dtype=bf16&…]
+    roborefer:PATH_OR_HUB_ID[?device=cuda&dtype=bf16&depth_estimator=PATH_OR_HUB_ID&…]
     openai:URL#MODEL[?family=qwen3-vl&…]           any OpenAI-compatible vision endpoint
 
 Other packages add engines with entry points of group "roborefer_vlm.engines": a function that
@@ -146,10 +146,10 @@ def _as_is(value: Any) -> Any:
 
 
 def _scene_graph(target: str, options: dict[str, Any]) -> Engine:
-    from roborefer_vlm.backends.scene_graph.engine import SceneGraphEngine
-
     if target:
         raise ConfigurationError(f"engine 'scene_graph' has no checkpoint; '{target}' was given")
+    from roborefer_vlm.backends.scene_graph.engine import SceneGraphEngine
+
     taken = _Options("scene_graph", options)
     keywords = {
         name: taken.take(name, None, _as_is)
@@ -168,6 +168,7 @@ def _roborefer(target: str, options: dict[str, Any]) -> Engine:
         import torch
 
         from roborefer_vlm.backends.roborefer import Options, RoboReferEngine
+        from roborefer_vlm.model.estimator import DepthAnything
     except ImportError as error:
         raise ConfigurationError(
             f"engine 'roborefer' needs more packages ({error}); install roborefer-vlm[model]"
@@ -196,10 +197,11 @@ def _roborefer(target: str, options: dict[str, Any]) -> Engine:
         return found
 
     taken = _Options("roborefer", options)
+    where = taken.take("device", device("auto"), device)
+    estimator = taken.take("depth_estimator", None, _as_is)
     keywords = {
-        "device": taken.take("device", device("auto"), device),
+        "device": where,
         "dtype": taken.take("dtype", None, dtype),
-        "depth_estimator": taken.take("depth_estimator", None, _as_is),
         "options": Options(
             max_batch=taken.take("max_batch", Options.max_batch, int),
             append_suffix=taken.take("append_suffix", Options.append_suffix, _flag),
@@ -207,7 +209,9 @@ def _roborefer(target: str, options: dict[str, Any]) -> Engine:
         ),
     }
     taken.end()
-    return RoboReferEngine.from_checkpoint(target, **keywords)
+    if isinstance(estimator, str):
+        estimator = DepthAnything(estimator, device=where)
+    return RoboReferEngine.from_checkpoint(target, depth_estimator=estimator, **keywords)
 
 
 def _openai(target: str, options: dict[str, Any]) -> Engine:

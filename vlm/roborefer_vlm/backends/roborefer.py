@@ -10,10 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
-from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from roborefer_vlm.backends.answers import answer_from_texts
@@ -22,19 +19,13 @@ from roborefer_vlm.backends.streaming import TextStream
 from roborefer_vlm.exceptions import QueryError, ReferringError, UnavailableError
 from roborefer_vlm.model.checkpoint import load_checkpoint
 from roborefer_vlm.model.depth import relative_depth, render_inverse_depth
+from roborefer_vlm.model.estimator import DepthEstimator
 from roborefer_vlm.model.generation import Generation
 from roborefer_vlm.model.inputs import ModelInput
 from roborefer_vlm.model.network import RoboReferModel
 from roborefer_vlm.model.processor import Processor
 from roborefer_vlm.parsing.families import family_named
 from roborefer_vlm.types import Answer, LatencySplit, Query, UInt8Array
-
-
-class DepthEstimator(Protocol):
-    """Estimates depth where no camera measured it."""
-
-    def inverse_depth(self, image: UInt8Array) -> npt.NDArray[np.float32]:
-        """Return relative inverse depth, larger is nearer, of the size of an RGB picture."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from roborefer_vlm.scenes.frames import Frame
@@ -18,9 +20,10 @@ def left(case: Case) -> Array:
     """To the left of the anchor: within a cone around the frame's left.
 
     The angle is that of the mean of two displacements, from centre to centre and from side to
-    side. The score is 0.5 at the cone's border and 0 at a right angle; it is at most 0.5 while
-    the centre of one lies within the other along the direction. Of those that hold, near ones
-    get more. With a distance: that far from the anchor's side, beside the anchor's width.
+    side. The score is 0.5 at the cone's border and 0 at a right angle. It does not hold while the
+    centre of one lies within the rectangle of the other, nor beside the inner half of something
+    long. Of those that hold, near ones get more. With a distance: that far from the anchor's
+    side, beside the anchor's width.
     """
     return _directed(case, "left")
 
@@ -94,8 +97,7 @@ def alignment(case: Case, word: str, *, narrow: bool = False) -> Array:
         word: "left", "right", "front", "behind", "above" or "below".
         narrow: Take the cone of "directly".
     """
-    along, across, _ = _displacements(case, word)
-    return _aligned(along, across, narrow)
+    return _aligned(_displacements(case, word), narrow)
 
 
 def offset(case: Case, word: str) -> Array:
@@ -103,38 +105,61 @@ def offset(case: Case, word: str) -> Array:
 
     Negative on the other side, 0 where both overlap; shape (N,).
     """
-    return _displacements(case, word)[0].sides
+    return _displacements(case, word).along.sides
+
+
+@dataclass(frozen=True, eq=False)
+class _Displacements:
+    """Where the subjects are, seen from the anchor.
+
+    Attributes:
+        along: Along the word's direction.
+        across: Across it.
+        reach: What counts as near, shape (N,), same unit.
+        apartness: 1 where the two are apart in any direction, 0.5 where the centre of one meets
+            a side of the other, less where it lies within it, shape (N,).
+    """
+
+    along: Apart
+    across: Apart
+    reach: Array
+    apartness: Array
 
 
 def _directed(case: Case, word: str, *, narrow: bool = False) -> Array:
-    along, across, reach = _displacements(case, word)
+    where = _displacements(case, word)
     if case.distance_m is not None:
-        return _at_distance(along, across, case.distance_m)
-    score = _aligned(along, across, narrow)
+        return _at_distance(where.along, where.across, case.distance_m)
+    score = _aligned(where, narrow)
     weight = value("narrow_proximity_weight" if narrow else "proximity_weight")
-    return weaken(score, weight, decaying(np.hypot(along.sides, across.sides), reach))
+    gap = np.hypot(where.along.sides, where.across.sides)
+    return weaken(score, weight, decaying(gap, where.reach))
 
 
-def _displacements(case: Case, word: str) -> tuple[Apart, Apart, Array]:
-    """Return the displacement along a word, the one across it, and what counts as near."""
+def _displacements(case: Case, word: str) -> _Displacements:
     if case.frame is Frame.IMAGE:
         return _in_picture(case, word)
-    if word in ("above", "below"):
+    vertical = word in ("above", "below")
+    if vertical:
         level = (case.subjects.centers - case.marks.centers[0]) * (1, 1, 0)
         length = np.linalg.norm(level, axis=1, keepdims=True)
-        sideways = np.where(length > 1e-9, level / np.maximum(length, 1e-9), (1.0, 0.0, 0.0))
-        return case.apart(UP if word == "above" else -UP), case.apart(sideways), case.reach
-    axes = case.axes
-    direction = {
-        "left": axes.left,
-        "right": -axes.left,
-        "front": axes.front,
-        "behind": -axes.front,
-    }[word]
-    return case.apart(direction), case.apart(np.cross(direction, axes.up)), case.reach
+        across = np.where(length > 1e-9, level / np.maximum(length, 1e-9), (1.0, 0.0, 0.0))
+        direction = UP if word == "above" else -UP
+    else:
+        axes = case.axes
+        direction = axes.left if word in ("left", "right") else axes.front
+        direction = -direction if word in ("right", "behind") else direction
+        across = np.cross(direction, axes.up)
+    # Boxes are apart if one of their own sides separates them; those of a frame would make
+    # turned boxes too large. Upright sides tell about directions on the level only.
+    lines = [case.marks.rotations[0][:, axis] for axis in range(3 if vertical else 2)]
+    if not case.subjects.are_points:
+        lines += [case.subjects.rotations[:, :, axis] for axis in range(3 if vertical else 2)]
+    apartness = np.max([_apartness(case.apart(line)) for line in lines], axis=0)
+    return _Displacements(case.apart(direction), case.apart(across), case.reach, apartness)
 
 
-def _in_picture(case: Case, word: str) -> tuple[Apart, Apart, Array]:
+def _in_picture(case: Case, word: str) -> _Displacements:
     """Do the same in pixels, with the frames around the projected boxes."""
     if word in ("front", "behind"):
         # The frame's own error says which ones have a front.
@@ -150,7 +175,8 @@ def _in_picture(case: Case, word: str) -> tuple[Apart, Apart, Array]:
         row = Apart(-row.centers, row.mine, row.theirs)
     along, across = (column, row) if word in ("left", "right") else (row, column)
     size = 2 * np.maximum(np.linalg.norm(half, axis=1), np.linalg.norm(anchor_half[0]))
-    return along, across, np.maximum(value("reach") * size, 1.0)
+    apartness = np.maximum(_apartness(along), _apartness(across))
+    return _Displacements(along, across, np.maximum(value("reach") * size, 1.0), apartness)
 
 
 def picture_frames(case: Case, places: Places) -> tuple[Array, Array]:
@@ -179,20 +205,24 @@ def _at_distance(along: Apart, across: Apart, distance: float) -> Array:
     return falling(misfit, 1, 3)
 
 
-def _aligned(along: Apart, across: Apart, narrow: bool) -> Array:
+def _aligned(where: _Displacements, narrow: bool) -> Array:
     """Score the angle of the mean of both displacements.
 
     People use both the direction of the centres and that of the nearest sides (Regier and
     Carlson, "Grounding spatial language in perception", 2001).
     """
+    along, across = where.along, where.across
     angle = np.arctan2(np.abs(across.centers + across.sides), along.centers + along.sides)
     score = falling(angle, value("narrow_cone" if narrow else "cone"), np.pi / 2)
-    return np.minimum(score, _apartness(along))
+    # What is beside the inner half of something long is not at its end.
+    off = along.centers / np.maximum(np.maximum(along.mine, along.theirs), 1e-9)
+    return np.minimum(np.minimum(score, where.apartness), np.clip(off, 0, 1))
 
 
-def _apartness(along: Apart) -> Array:
-    """Return 1 where two things are apart along a direction, 0.5 where a centre meets a side."""
-    larger, smaller = np.maximum(along.mine, along.theirs), np.minimum(along.mine, along.theirs)
-    inner = np.minimum(0.5 * along.centers / np.maximum(larger, 1e-9), 0.5)
-    outer = 0.5 + 0.5 * (along.centers - larger) / np.maximum(smaller, 1e-9)
-    return np.asarray(np.clip(np.where(along.centers <= larger, inner, outer), 0, 1))
+def _apartness(line: Apart) -> Array:
+    """Return 1 where two things are apart along a line, 0.5 where a centre meets a side."""
+    steps = np.abs(line.centers)
+    larger, smaller = np.maximum(line.mine, line.theirs), np.minimum(line.mine, line.theirs)
+    inner = np.minimum(0.5 * steps / np.maximum(larger, 1e-9), 0.5)
+    outer = 0.5 + 0.5 * (steps - larger) / np.maximum(smaller, 1e-9)
+    return np.asarray(np.clip(np.where(steps <= larger, inner, outer), 0, 1))

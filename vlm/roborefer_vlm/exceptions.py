@@ -46,17 +46,23 @@ class CancelledError(ReferringError):
 
 
 class RecordError(ReferringError, ValueError):
-    """A record of a benchmark cannot be used; nothing was dropped for it.
+    """A record of a benchmark or data set cannot be used; nothing was dropped for it.
 
     Attributes:
         file: Where the record stands.
         record: Its id, or its place in the file.
         field: The field that is missing or wrong, or "".
+        problem: What is wrong.
     """
 
     def __init__(self, file: str, record: str, field: str, problem: str) -> None:
-        where = f"record {record}" + (f", field '{field}'" if field else "")
-        super().__init__(f"{file}: {where}: {problem}")
+        # All arguments go to the base class, so that the error can leave a worker process.
+        super().__init__(file, record, field, problem)
         self.file = file
         self.record = record
         self.field = field
+        self.problem = problem
+
+    def __str__(self) -> str:
+        where = f"record {self.record}" + (f", field '{self.field}'" if self.field else "")
+        return f"{self.file}: {where}: {self.problem}"

@@ -87,11 +87,11 @@ def relative_depth(depth_m: FloatArray) -> UInt8Array:
         np.divide(
             np.median(depth_m[valid]), depth_m, out=inverse, where=valid, casting="same_kind"
         )
-    np.minimum(inverse, np.float32(1e30), out=inverse)
+    np.clip(inverse, 1e-30, 1e30, out=inverse, where=valid)
     black, white = _limits(inverse, valid)
     filled = inverse if valid.all() else np.where(valid, inverse, _surroundings(inverse, valid))
-    grey = (filled - black) * np.float32(255 / (white - black))
-    return np.clip(grey, 0, 255).astype(np.uint8)
+    share = (np.clip(filled, black, white) - np.float32(black)) / np.float32(white - black)
+    return np.asarray(np.minimum(share, 1) * 255).astype(np.uint8)
 
 
 def render_inverse_depth(inverse: npt.NDArray[np.floating[Any]]) -> UInt8Array:

@@ -73,7 +73,7 @@ def load_checkpoint(
     target = torch.device(device)
     for part, tensors in stored.items():
         _load_part(model.get_submodule(part), tensors, config.directory / part, target, dtype)
-    if config.tied:
+    if config.language.tied:
         model.llm.lm_head.weight = model.llm.model.embed_tokens.weight
     model.fill_buffers(target)
     return model.eval()
@@ -83,7 +83,7 @@ def build_without_weights(config: RoboReferConfig, vocabulary: Vocabulary) -> Ro
     """Build a network on the meta device, which takes no memory and cannot compute."""
     with torch.device("meta"):
         model = RoboReferModel(config, vocabulary)
-    if config.tied:
+    if config.language.tied:
         model.llm.lm_head.weight = model.llm.model.embed_tokens.weight
     return model
 
@@ -111,7 +111,7 @@ def random_model(
         elif name.endswith("weight"):
             tensor.fill_(1)
         _assign(model, name, tensor)
-    if config.tied:
+    if config.language.tied:
         model.llm.lm_head.weight = model.llm.model.embed_tokens.weight
     model.fill_buffers(target)
     return model.eval()

@@ -23,11 +23,12 @@ from transformers.models.qwen2.modeling_qwen2 import Qwen2RotaryEmbedding
 
 from roborefer_vlm.exceptions import CheckpointError, ConfigurationError, QueryError
 from roborefer_vlm.model import configuration as parts
-from roborefer_vlm.model.configuration import RoboReferConfig, TowerConfig
+from roborefer_vlm.model.configuration import RoboReferConfig
 from roborefer_vlm.model.decoding import Decoding
 from roborefer_vlm.model.generation import Generation, Generator
 from roborefer_vlm.model.inputs import ModelInput, PictureBlock
 from roborefer_vlm.model.multiscale import join_tiles, merge_scales
+from roborefer_vlm.model.part_configurations import LanguageConfig, TowerConfig
 from roborefer_vlm.model.projector import Projector
 from roborefer_vlm.model.reading import Embedded, read
 from roborefer_vlm.model.towers import VisionTower
@@ -58,11 +59,11 @@ class RoboReferModel(nn.Module):
         self.config = config
         self.vocabulary = vocabulary
         try:
-            self.llm = Qwen2ForCausalLM(language_model_config(config, vocabulary.size))
+            self.llm = Qwen2ForCausalLM(_qwen2(config.language, vocabulary.size))
         except (TypeError, ValueError, KeyError) as error:
             raise CheckpointError(f"{parts.LLM}/config.json is no Qwen2: {error}") from error
         self.vision_tower = _tower(parts.VISION_TOWER, config.vision)
-        widths = (config.mm_hidden_size, config.hidden_size)
+        widths = (config.mm_hidden_size, config.language.hidden_size)
         self.mm_projector = Projector(config.projector_type, *widths)
         self.depth_tower = _tower(parts.DEPTH_TOWER, config.depth) if config.depth else None
         self.depth_projector = (
@@ -134,7 +135,7 @@ class RoboReferModel(nn.Module):
                 f" {(sum(counts), tower.config.channels, size, size)} is needed"
             )
         features = tower(tiles.to(self.device, self.dtype))
-        if self.config.picture_mode != parts.DYNAMIC_S2:
+        if not self.config.s2_scales:
             return list(projector(features))
         config = self.config
         merged = [
@@ -196,7 +197,7 @@ class RoboReferModel(nn.Module):
         tiles = [tiles for tiles, some in media if some]
         features = iter(encode(tiles[0] if len(tiles) == 1 else torch.cat(tiles), blocks))
         # One sequence per tile, or one per picture where the tiles of a picture are merged.
-        merged = self.config.picture_mode == parts.DYNAMIC_S2
+        merged = bool(self.config.s2_scales)
         return [
             [next(features) for block in some for _ in range(1 if merged else block.tiles)]
             for _, some in media
@@ -349,16 +350,28 @@ class RoboReferModel(nn.Module):
         )
 
 
-def language_model_config(config: RoboReferConfig, vocabulary: int) -> Qwen2Config:
-    """Return the decoder's configuration as transformers wants it."""
-    values: dict[str, Any] = dict(config.files[parts.LLM])
-    # Numbers of special tokens are looked up in the tokenizer; these may name others.
-    for key in ("bos_token_id", "eos_token_id", "pad_token_id", "torch_dtype", "dtype"):
-        values.pop(key, None)
-    values.update(vocab_size=vocabulary, attn_implementation="sdpa")
-    built = Qwen2Config.from_dict(values)
-    assert isinstance(built, Qwen2Config)
-    return built
+def _qwen2(config: LanguageConfig, vocabulary: int) -> Qwen2Config:
+    rope: dict[str, Any] = {"rope_type": "default", "rope_theta": config.rope_theta}
+    if config.rope_factor != 1.0:
+        rope |= {"rope_type": "linear", "factor": config.rope_factor}
+    qwen2 = Qwen2Config(
+        vocab_size=vocabulary,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.layers,
+        num_attention_heads=config.heads,
+        num_key_value_heads=config.kv_heads,
+        hidden_act=config.activation,
+        max_position_embeddings=config.max_positions,
+        rms_norm_eps=config.norm_eps,
+        tie_word_embeddings=config.tied,
+        rope_parameters=rope,
+        use_sliding_window=False,
+    )
+    # No field of this configuration, but the attention takes its width from here.
+    qwen2.head_dim = config.head_width
+    qwen2._attn_implementation = "sdpa"
+    return qwen2
 
 
 def _tower(name: str, config: TowerConfig) -> VisionTower:

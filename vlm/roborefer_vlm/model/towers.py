@@ -9,7 +9,7 @@ from torch import nn
 from transformers import SiglipVisionConfig
 from transformers.models.siglip.modeling_siglip import SiglipEncoderLayer, SiglipVisionEmbeddings
 
-from roborefer_vlm.model.configuration import TowerConfig
+from roborefer_vlm.model.part_configurations import TowerConfig
 
 # Tiles that go through a tower together when no gradient is wanted; bounds its memory.
 TILES_AT_ONCE = 64

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from roborefer_vlm.exceptions import CheckpointError
-from roborefer_vlm.model.configuration import LLM, MediaTokens, RoboReferConfig
+from roborefer_vlm.model.configuration import LLM, RoboReferConfig
+from roborefer_vlm.model.part_configurations import MediaTokens
 from roborefer_vlm.model.tokenizer import IM_END, Tokenizer
 
 # Tokenizers without a limit note a number of this size or more.
@@ -64,7 +65,7 @@ class Vocabulary:
             stop=(tokenizer.special_id(IM_END),),
             around_image=_around(tokenizer, config.image_tokens),
             around_depth=_around(tokenizer, config.depth_tokens),
-            longest=limit if limit < _NO_LIMIT else config.model_max_length,
+            longest=limit if limit < _NO_LIMIT else config.language.model_max_length,
         )
 
 

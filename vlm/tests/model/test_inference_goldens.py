@@ -28,7 +28,7 @@ def test_a_difference_beyond_its_limit_fails():
 
 
 def test_last_hidden_layer_instead_of_the_second_to_last_would_be_seen(tiny, monkeypatch):
-    from roborefer_vlm.model.configuration import TowerConfig
+    from roborefer_vlm.model.part_configurations import TowerConfig
 
     original = TowerConfig.from_fields.__func__
 

@@ -9,9 +9,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 from roborefer_vlm.exceptions import CheckpointError, UnavailableError
-from roborefer_vlm.model.configuration import MediaTokens, RoboReferConfig
+from roborefer_vlm.model.checkpoint import build_without_weights, load_checkpoint
+from roborefer_vlm.model.configuration import RoboReferConfig
 from roborefer_vlm.model.location import resolve_checkpoint
+from roborefer_vlm.model.part_configurations import MediaTokens
+from roborefer_vlm.model.vocabulary import Vocabulary
 
 
 def edit(path: Path, **changes) -> None:
@@ -91,7 +95,7 @@ def test_unknown_keys_and_absent_optional_ones_do_no_harm(checkpoint):
     config = RoboReferConfig.from_directory(path)
 
     assert (config.min_tiles, config.max_tiles, config.mm_hidden_size) == (1, 12, 32)
-    assert config.model_max_length == 32768
+    assert config.language.model_max_length == 32768
 
 
 @pytest.mark.parametrize(
@@ -116,6 +120,11 @@ def test_unknown_keys_and_absent_optional_ones_do_no_harm(checkpoint):
         ("dyn3x3", "llm", {"hidden_size": ...}, "llm.*'hidden_size' is missing"),
         ("dyn3x3", "llm", {"model_type": "llama"}, "qwen2"),
         ("dyn3x3", "llm", {"use_sliding_window": True}, "use_sliding_window"),
+        ("s2", "", {"dynamic_s2": False}, "True, with 'dynamic_s2' pictures"),
+        ("dyn3x3", "", {"dynamic_s2": True}, "False, with 'dynamic' pictures"),
+        ("dyn3x3", "llm", {"rope_scaling": {"type": "yarn", "factor": 2}}, "default, linear"),
+        ("dyn3x3", "llm", {"rope_scaling": {"type": "linear"}}, "rope_scaling: 'factor'"),
+        ("dyn3x3", "llm", {"rope_scaling": 2}, "object or null"),
         ("dyn3x3", "llm", {"num_attention_heads": 5}, "divisor of 64"),
         ("dyn3x3", "llm", {"num_key_value_heads": 3}, "divisor of 4"),
         ("dyn3x3", "vision_tower", {"num_attention_heads": 5}, "divisor of 32"),
@@ -132,6 +141,66 @@ def test_what_cannot_be_is_named_with_what_would_be_right(checkpoint, name, part
 
     with pytest.raises(CheckpointError, match=words):
         RoboReferConfig.from_directory(path)
+
+
+@pytest.mark.parametrize("part", ["", "llm", "vision_tower", "mm_projector"])
+def test_any_wrong_value_gives_a_network_or_a_typed_error(tiny, part):
+    config = RoboReferConfig.from_directory(tiny / "checkpoints" / "dyn3x3")
+    vocabulary = Vocabulary.from_checkpoint(config)
+    refused = 0
+    for key in config.files[part]:
+        if key.endswith("_cfg"):
+            continue
+        for wrong in (-1, "x", {"a": 1}, float("nan")):
+            files = {name: dict(content) for name, content in config.files.items()}
+            files[part][key] = wrong
+            try:
+                changed = RoboReferConfig.from_files(files)
+                if part:
+                    build_without_weights(changed, vocabulary)
+            except CheckpointError:
+                refused += 1
+
+    assert refused > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "theta", "factor"),
+    [
+        ({}, 1e6, 1.0),
+        ({"rope_scaling": {"type": "linear", "factor": 2.0}}, 1e6, 2.0),
+        ({"rope_parameters": {"rope_type": "default", "rope_theta": 5e5}}, 5e5, 1.0),
+    ],
+)
+def test_position_embedding_is_read_in_both_spellings(checkpoint, changes, theta, factor):
+    path = checkpoint()
+    edit(path / "llm" / "config.json", **changes)
+
+    language = RoboReferConfig.from_directory(path).language
+
+    assert (language.rope_theta, language.rope_factor) == (theta, factor)
+
+
+def test_linear_scaling_divides_the_positions(checkpoint):
+    path = checkpoint()
+    plain = load_checkpoint(path).llm.model.rotary_emb
+    edit(path / "llm" / "config.json", rope_scaling={"type": "linear", "factor": 4.0})
+    scaled = load_checkpoint(path).llm.model.rotary_emb
+    states = torch.zeros(1)
+
+    ours = scaled(states, torch.tensor([[8]]))
+    expected = plain(states, torch.tensor([[2]]))
+
+    torch.testing.assert_close(ours, expected)
+
+
+def test_scales_may_be_merged_for_uncut_pictures(checkpoint):
+    path = checkpoint("s2")
+    edit(path / "config.json", image_aspect_ratio="resize")
+
+    config = RoboReferConfig.from_directory(path)
+
+    assert (config.picture_mode, config.s2_scales) == ("resize", (112, 224, 336))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Tells whether a configuration of the arm touches anything, by MuJoCo's collision detection.
+
+A model that is for planning only: no dynamics, every solid padded, compiled anew for each world.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from roborefer_grasping.core.gripper import Gripper
+from roborefer_grasping.core.planning.arm_shapes import LinkSolid, arm_solids, gripper_solids
+from roborefer_grasping.core.robot import Array, Robot
+from roborefer_grasping.core.world import Obstacle, Shape, World
+
+# Who collides with whom: a pair is checked when one's type meets the other's affinity. Fingers
+# and the held thing have a bit of their own, because they may touch what the arm may not.
+_ARM, _HAND, _STATIC, _TOUCHABLE = 1, 2, 4, 8
+# Links whose solids overlap by construction wherever the joints stand.
+_NEIGHBOURS = ((0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (3, 5), (4, 5), (4, 6), (5, 6))
+# The arm keeps less distance from itself: its shape is known better than the world's.
+_OWN_PADDING = 0.002
+_GEOMS = {
+    Shape.BOX: mujoco.mjtGeom.mjGEOM_BOX,
+    Shape.CYLINDER: mujoco.mjtGeom.mjGEOM_CYLINDER,
+    Shape.SPHERE: mujoco.mjtGeom.mjGEOM_SPHERE,
+}
+
+
+@dataclass(frozen=True)
+class Touch:
+    """Two solids that come closer than allowed.
+
+    Attributes:
+        first: Name of a part of the arm, the gripper or the held thing.
+        second: Name of what it touches.
+        distance: Between them, metres; negative when they overlap.
+    """
+
+    first: str
+    second: str
+    distance: float
+
+
+class CollisionChecker:
+    """Checks configurations of one arm in one world; not for several threads at once."""
+
+    def __init__(self, robot: Robot, gripper: Gripper, world: World) -> None:
+        self.robot, self.gripper, self.world = robot, gripper, world
+        self._names: dict[int, str] = {}
+        self._model = _compile(robot, gripper, world)
+        self._data = mujoco.MjData(self._model)
+        self._names = {
+            i: self._model.geom(i).name.rpartition("#")[0] for i in range(self._model.ngeom)
+        }
+
+    def is_free(self, joints: Array) -> bool:
+        """Tell whether this configuration, shape (6,), keeps its distance from everything."""
+        self._update(joints)
+        return int(self._data.ncon) == 0
+
+    def first_touch(self, joints: Array) -> Touch | None:
+        """Return the worst violation of a configuration, or None."""
+        self._update(joints)
+        if not self._data.ncon:
+            return None
+        worst = min(range(self._data.ncon), key=lambda i: self._data.contact.dist[i])
+        first, second = (self._names[int(g)] for g in self._data.contact.geom[worst])
+        return Touch(first, second, float(self._data.contact.dist[worst]))
+
+    def first_blocked(self, path: Array) -> int:
+        """Index of the first configuration of a path, shape (N, 6), that touches, or -1."""
+        for index, joints in enumerate(path):
+            if not self.is_free(joints):
+                return index
+        return -1
+
+    def edge_is_free(self, start: Array, end: Array, step: float) -> bool:
+        """Check the straight line between two configurations, ends excluded, middle first.
+
+        Args:
+            start: Radians, shape (6,).
+            end: Radians, shape (6,).
+            step: Largest change of a joint between two checks, radians.
+        """
+        count = int(np.ceil(np.abs(end - start).max() / step))
+        if count < 2:
+            return True
+        shares = _bisection_order(count)
+        return all(self.is_free(start + share * (end - start)) for share in shares)
+
+    def _update(self, joints: Array) -> None:
+        self._data.qpos[:] = joints
+        mujoco.mj_kinematics(self._model, self._data)
+        mujoco.mj_collision(self._model, self._data)
+
+
+_ORDERS: dict[int, list[float]] = {}
+
+
+def _bisection_order(count: int) -> list[float]:
+    """Shares 1/count to (count - 1)/count, the middle first: a blocked edge shows soon."""
+    if count not in _ORDERS:
+        order: list[int] = []
+        pending = [(0, count)]
+        while pending:
+            low, high = pending.pop(0)
+            middle = (low + high) // 2
+            if middle > low:
+                order.append(middle)
+                pending += [(low, middle), (middle, high)]
+        _ORDERS[count] = [index / count for index in order]
+    return _ORDERS[count]
+
+
+def _compile(robot: Robot, gripper: Gripper, world: World) -> mujoco.MjModel:
+    spec = mujoco.MjSpec()
+    spec.compiler.autolimits = False
+    # Contacts beyond this distance are none; padding comes in as a margin of each geom.
+    links = _add_links(spec, robot)
+    for number, solid in enumerate(arm_solids(robot)):
+        _add_solid(links[solid.link], solid, f"{solid.name}#{number}", world.jaw, _ARM)
+    for number, solid in enumerate(gripper_solids(robot, gripper)):
+        kind = _HAND if solid.finger else _ARM
+        _add_solid(links[6], solid, f"{solid.name}#{number}", world.jaw, kind)
+    if world.held:
+        flange = np.eye(4)
+        flange[2, 3] = float(robot.d[5]) + gripper.tcp_offset
+        for number, part in enumerate(world.held.parts):
+            _add_obstacle(links[6], part, flange @ part.pose, f"{part.name}#held{number}", _HAND)
+    for number, obstacle in enumerate(world.obstacles):
+        kind = _TOUCHABLE if obstacle.name in world.touchable else _STATIC
+        name = f"{obstacle.name}#{number}"
+        geom = _add_obstacle(spec.worldbody, obstacle, obstacle.pose, name, kind)
+        geom.margin = world.padding
+    for first, second in _NEIGHBOURS:
+        spec.add_exclude(bodyname1=f"link_{first}", bodyname2=f"link_{second}")
+    return spec.compile()
+
+
+def _add_links(spec: mujoco.MjSpec, robot: Robot) -> list[mujoco.MjsBody]:
+    # The frame of the DH table is base_link, turned half around z.
+    base = spec.worldbody.add_body(name="link_0", quat=(0, 0, 0, 1))
+    links = [base]
+    parent, pose = base, np.eye(4)
+    for index in range(6):
+        body = parent.add_body(name=f"link_{index + 1}", pos=pose[:3, 3], quat=_quat(pose))
+        body.add_joint(type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0, 0, 1))
+        # Kinematics needs no inertia, the compiler wants one.
+        body.mass, body.inertia, body.explicitinertial = 1.0, (1, 1, 1), True
+        links.append(body)
+        parent, pose = body, _link_step(robot, index)
+    return links
+
+
+def _link_step(robot: Robot, index: int) -> Array:
+    """From the turned frame of joint index + 1 to the frame of the next joint."""
+    c, s = np.cos(robot.alpha[index]), np.sin(robot.alpha[index])
+    pose = np.eye(4)
+    pose[1:3, 1:3] = [[c, -s], [s, c]]
+    pose[:3, 3] = (robot.a[index], 0.0, robot.d[index])
+    return pose
+
+
+def _add_solid(body: mujoco.MjsBody, solid: LinkSolid, name: str, jaw: float, kind: int) -> None:
+    position = solid.pose[:3, 3] + [0.0, solid.finger * jaw / 2, 0.0]
+    shape = mujoco.mjtGeom.mjGEOM_BOX if solid.is_box else mujoco.mjtGeom.mjGEOM_CYLINDER
+    size = solid.half if solid.is_box else (solid.half[0], solid.half[2], 0.0)
+    # The base stands on what it stands on.
+    around = _STATIC | (0 if solid.finger else _TOUCHABLE) if solid.link else 0
+    body.add_geom(
+        name=name, type=shape, size=size, pos=position, quat=_quat(solid.pose), contype=kind,
+        conaffinity=_ARM | around, margin=_OWN_PADDING,
+    )  # fmt: skip
+
+
+def _add_obstacle(
+    body: mujoco.MjsBody, obstacle: Obstacle, pose: Array, name: str, kind: int
+) -> mujoco.MjsGeom:
+    x, _, z = half = obstacle.size / 2
+    size = {Shape.BOX: half, Shape.CYLINDER: (x, z, 0.0), Shape.SPHERE: (x, 0.0, 0.0)}
+    meets = _ARM | _STATIC if kind == _HAND else 0
+    return body.add_geom(
+        name=name, type=_GEOMS[obstacle.shape], size=size[obstacle.shape], pos=pose[:3, 3],
+        quat=_quat(pose), contype=kind, conaffinity=meets, margin=0.0,
+    )  # fmt: skip
+
+
+def _quat(pose: Array) -> Array:
+    quaternion = np.zeros(4)
+    mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(pose[:3, :3]).reshape(-1))
+    return quaternion

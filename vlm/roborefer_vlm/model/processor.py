@@ -109,8 +109,9 @@ class Processor:
         """
         if depths and not self.enable_depth:
             raise QueryError(f"{len(depths)} depth pictures, but this checkpoint knows no depth")
-        image_tiles, image_blocks = self.tiling.cut(images)
-        depth_tiles, depth_blocks = self.tiling.cut(depths)
+        (image_tiles, image_blocks), (depth_tiles, depth_blocks) = self.tiling.cut_groups(
+            images, depths
+        )
         sentence = clean_text(text + FORMAT_SUFFIX if with_format_suffix else text)
         content = build_content(self.tiling.mode, image_blocks, depth_blocks, sentence, form)
         turns = [Turn("user", content)]

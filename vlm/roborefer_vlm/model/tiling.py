@@ -9,6 +9,7 @@ of Pillow's resize before version 13. Needs numpy, Pillow, OpenCV and torch.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -26,6 +27,18 @@ from roborefer_vlm.types import FloatArray, UInt8Array
 
 PAD = "pad"
 _CHANNELS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """One colour of one grid of a picture; `out` has the shape (rows * cols, 3, size, size)."""
+
+    band: Image.Image
+    rows: int
+    cols: int
+    resample: Image.Resampling
+    channels: tuple[int, ...]
+    out: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,35 +133,70 @@ class Tiling:
         Raises:
             PictureError: A picture has another dtype or shape.
         """
-        for picture in pictures:
-            _check(picture)
-        blocks = tuple(self.block(picture.shape[1], picture.shape[0]) for picture in pictures)
-        total = sum(block.tiles for block in blocks)
-        tiles = torch.empty((total, _CHANNELS, self.size, self.size))
-        out: FloatArray = tiles.numpy()
-        first = 0
-        for picture, block in zip(pictures, blocks, strict=True):
-            self._cut_one(Image.fromarray(picture), block, out[first : first + block.tiles])
-            first += block.tiles
-        return tiles, blocks
+        return self.cut_groups(pictures)[0]
 
-    def _cut_one(self, image: Image.Image, block: PictureBlock, out: FloatArray) -> None:
-        """Write the tiles of one picture to `out`, shape (block.tiles, 3, size, size)."""
+    def cut_groups(
+        self, *groups: Sequence[UInt8Array]
+    ) -> list[tuple[torch.Tensor, tuple[PictureBlock, ...]]]:
+        """Cut several groups of pictures at once; see `cut`.
+
+        The work is shared by as many threads as torch uses.
+        """
+        results = []
+        jobs: list[_Job] = []
+        for pictures in groups:
+            for picture in pictures:
+                _check(picture)
+            blocks = tuple(self.block(picture.shape[1], picture.shape[0]) for picture in pictures)
+            total = sum(block.tiles for block in blocks)
+            tiles = torch.empty((total, _CHANNELS, self.size, self.size))
+            out: FloatArray = tiles.numpy()
+            first = 0
+            for picture, block in zip(pictures, blocks, strict=True):
+                jobs += self._jobs(picture, block, out[first : first + block.tiles])
+                first += block.tiles
+            results.append((tiles, blocks))
+        threads = min(torch.get_num_threads(), len(jobs))
+        if threads > 1:
+            # Made for each call: a pool that is kept would not survive a fork of the program.
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(self._run, jobs))
+        else:
+            for job in jobs:
+                self._run(job)
+        return results
+
+    def _jobs(self, picture: UInt8Array, block: PictureBlock, out: FloatArray) -> list[_Job]:
+        """Divide one picture, whose tiles go to `out`, by grid and by colour."""
+        image = Image.fromarray(picture)
+        resample = Image.Resampling.BICUBIC
         if self.mode == DYNAMIC:
             grids = [(block.rows, block.cols)] + [(1, 1)] * (block.tiles > 1)
         elif self.mode == DYNAMIC_S2:
             grids = [(k, k) for k in self.scales[:-1]] + [(block.rows, block.cols)]
         else:
-            if self.mode == PAD:
-                image = self._pad(image)
-            self._write(image.resize((self.size, self.size), self.resample), 1, 1, out)
-            return
-        first = 0
+            image = self._pad(image) if self.mode == PAD else image
+            grids = [(1, 1)]
+            resample = self.resample
+        bands = image.split()
+        jobs, first = [], 0
         for rows, cols in grids:
-            side = (self.size * cols, self.size * rows)
-            resized = image.resize(side, Image.Resampling.BICUBIC)
-            self._write(resized, rows, cols, out[first : first + rows * cols])
+            for number, band in enumerate(bands):
+                channels = (number,) if len(bands) > 1 else tuple(range(_CHANNELS))
+                part = out[first : first + rows * cols]
+                jobs.append(_Job(band, rows, cols, resample, channels, part))
             first += rows * cols
+        return jobs
+
+    def _run(self, job: _Job) -> None:
+        """Resize one colour, cut it row by row, and write the network's values."""
+        size = self.size
+        plane = np.asarray(job.band.resize((size * job.cols, size * job.rows), job.resample))
+        for index in range(job.rows * job.cols):
+            row, col = divmod(index, job.cols)
+            tile = plane[row * size : (row + 1) * size, col * size : (col + 1) * size]
+            for channel in job.channels:
+                cv2.LUT(tile, self.levels[channel], dst=job.out[index, channel])
 
     def _pad(self, image: Image.Image) -> Image.Image:
         """Put a picture in the middle of a square of the mean colour."""
@@ -156,19 +204,6 @@ class Tiling:
         square = Image.new("RGB", (side, side), self.padding)
         square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
         return square
-
-    def _write(self, image: Image.Image, rows: int, cols: int, out: FloatArray) -> None:
-        """Cut a resized picture row by row and write the network's values."""
-        planes = [np.asarray(band) for band in image.split()]
-        for channel in range(_CHANNELS):
-            plane = planes[channel % len(planes)]
-            for index in range(rows * cols):
-                row, col = divmod(index, cols)
-                tile = plane[
-                    row * self.size : (row + 1) * self.size,
-                    col * self.size : (col + 1) * self.size,
-                ]
-                cv2.LUT(tile, self.levels[channel], dst=out[index, channel])
 
 
 @lru_cache(maxsize=256)

@@ -138,8 +138,9 @@ def build_sample(
         RecordError: A text is no valid Unicode.
         PictureError: A picture has another dtype or shape.
     """
-    image_tiles, image_blocks = processor.tiling.cut(images)
-    depth_tiles, depth_blocks = processor.tiling.cut(depths)
+    (image_tiles, image_blocks), (depth_tiles, depth_blocks) = processor.tiling.cut_groups(
+        images, depths
+    )
     first = build_content(
         processor.tiling.mode, image_blocks, depth_blocks, record.turns[0], PromptForm.TRAIN
     )

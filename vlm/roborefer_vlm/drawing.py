@@ -10,8 +10,10 @@ pixels.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
+from math import ceil
 
 import cv2
 import numpy as np
@@ -171,7 +173,7 @@ def _caption(number: int, point: ReferredPoint) -> str:
 def _ring(canvas: UInt8Array, place: Pixel, radius: int, color: Color) -> None:
     center = (round(place.u * 2**_SHIFT), round(place.v * 2**_SHIFT))
     width = max(2, radius // 4)
-    for paint, extra in ((_DARK, 4), (_LIGHT, 2), (color, 0)):
+    for paint, extra in ((_DARK, 8), (_LIGHT, 4), (color, 0)):
         ring = radius << _SHIFT
         cv2.circle(canvas, center, ring, paint, width + extra, cv2.LINE_AA, _SHIFT)
     dot = max(1, radius // 5)
@@ -269,17 +271,19 @@ def _legend_lines(text: str, answer: Answer) -> list[tuple[str, Color]]:
 
 def _wrapped(line: str, font: _Font, width: int) -> list[str]:
     """Break a line at blanks, and inside words that are wider than the picture."""
+    length = font.getlength
     rows: list[str] = []
     row = ""
     for word in line.split(" "):
         longer = f"{row} {word}" if row else word
-        if font.getlength(longer) <= width:
+        if length(longer) <= width:
             row = longer
             continue
         if row:
             rows.append(row)
-        while font.getlength(word) > width and len(word) > 1:
-            fits = max(1, sum(font.getlength(word[: n + 1]) <= width for n in range(len(word))))
+        while length(word) > width and len(word) > 1:
+            fits = bisect_right(range(len(word)), width, key=lambda n: ceil(length(word[: n + 1])))
+            fits = max(1, fits)
             rows.append(word[:fits])
             word = word[fits:]
         row = word

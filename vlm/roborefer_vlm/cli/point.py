@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Point at what a sentence means in a picture; prints the answer as JSON.
+"""Point at what a sentence means in a picture; prints the answer as JSON, as the server sends it.
 
 The default engine works out the answer from metric depth by rules. A vision-language model
 (--engine roborefer:DIRECTORY, or a server with --url) also answers from a picture alone.
@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 from threading import Event, Timer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from roborefer_vlm.cli import asking, exits
 from roborefer_vlm.exceptions import (
@@ -73,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ReferringError: There is no answer; `main` turns it into a message and an exit code.
     """
+    from roborefer_vlm.server.wire import answer_to_json
     from roborefer_vlm.types import Outcome
 
     asking.check_token_use(args)
@@ -80,8 +80,10 @@ def run(args: argparse.Namespace) -> int:
     answer = _ask(args, query)
     if args.out is not None:
         _draw(args.out, query, answer)
-    indent = None if args.json else 2
-    sys.stdout.write(json.dumps(_as_json(query, answer), indent=indent, ensure_ascii=False) + "\n")
+    body = answer_to_json(answer, request_id="", width=query.width, height=query.height)
+    del body["request_id"]
+    text = json.dumps(body, indent=None if args.json else 2, ensure_ascii=False)
+    sys.stdout.write(f"{text}\n")
     return exits.DONE if answer.outcome in (Outcome.OK, Outcome.TEXT) else exits.NO_ANSWER
 
 
@@ -140,7 +142,7 @@ def _objects(path: Path | None) -> tuple[GivenObject, ...]:
 def _ask(args: argparse.Namespace, query: Query) -> Answer:
     if args.url is not None:
         with asking.server_client(args.url, args.token_file) as client:
-            return client.refer(query, args.deadline)
+            return client.refer(query, deadline_s=args.deadline)
     from roborefer_vlm.backends.registry import create_engine
 
     engine = create_engine(args.engine or asking.DEFAULT_ENGINE)
@@ -171,20 +173,6 @@ def _check_depth(query: Query, engine: str) -> None:
             " or ask a vision-language model: --engine roborefer:DIRECTORY, --engine"
             " openai:URL#MODEL, or --url of a server"
         )
-
-
-def _as_json(query: Query, answer: Answer) -> dict[str, Any]:
-    """Return the answer as plain data, with normalised coordinates beside pixels."""
-    table = asdict(answer)
-    table["image"] = {"width": query.width, "height": query.height}
-    for points in (table["points"], table["candidates"], *table["samples"]):
-        for point in points:
-            pixel = point["pixel"]
-            point["normalised"] = [
-                round((pixel["u"] + 0.5) / query.width, 6),
-                round((pixel["v"] + 0.5) / query.height, 6),
-            ]
-    return table
 
 
 def _draw(path: Path, query: Query, answer: Answer) -> None:

@@ -7,11 +7,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from roborefer_vlm.evaluation.gallery import gallery
+from roborefer_vlm.evaluation.results import result_to_json
 from roborefer_vlm.evaluation.scoring.score import Scored
 
 JSON_NAME = "report.json"
@@ -56,7 +56,7 @@ def _row(item: Scored) -> dict[str, Any]:
         "strict": item.strict,
         "protocol": item.protocol,
         "verdict": item.verdict.value,
-        "result": asdict(item.result),
+        "result": result_to_json(item.result),
     }
 
 

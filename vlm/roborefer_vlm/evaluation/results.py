@@ -12,22 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
-from roborefer_vlm.exceptions import ConfigurationError
-from roborefer_vlm.types import (
-    Answer,
-    LatencySplit,
-    Outcome,
-    PerceptionType,
-    Pixel,
-    ReasoningStep,
-    ReferredPoint,
-    TargetKind,
-)
+from roborefer_vlm.exceptions import ConfigurationError, EngineError
+from roborefer_vlm.server.wire import answer_from_json, answer_to_json
+from roborefer_vlm.types import Answer
 
 
 class Failure(StrEnum):
@@ -47,6 +39,8 @@ class Result:
 
     Attributes:
         question: Its id.
+        width: Columns of the picture that pixels count in.
+        height: Rows of it.
         answer: What the engine said; None when there is a failure.
         failure: Why there is no answer; None when there is one.
         message: Words about the failure, or "".
@@ -54,7 +48,9 @@ class Result:
     """
 
     question: str
-    answer: Answer | None
+    width: int
+    height: int
+    answer: Answer | None = None
     failure: Failure | None = None
     message: str = ""
     wall_s: float = 0.0
@@ -92,7 +88,7 @@ class ResultLog:
 
     def append(self, result: Result) -> None:
         """Write a result down; it is on its way to the disk when this returns."""
-        self._write({"result": asdict(result)})
+        self._write({"result": result_to_json(result)})
         self.results[result.question] = result
 
     def close(self) -> None:
@@ -129,7 +125,7 @@ def read_results(path: Path) -> tuple[dict[str, Any], dict[str, Result]]:
         row = _row(path, line, number)
         try:
             result = result_from_json(row["result"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, EngineError) as error:
             raise ConfigurationError(
                 f"{path}: line {number} holds no result ({error!r})"
             ) from error
@@ -157,55 +153,40 @@ def config_key(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def result_to_json(result: Result) -> dict[str, Any]:
+    """Return a result as plain data; answers have the form that the server sends."""
+    answer = None
+    if result.answer is not None:
+        answer = answer_to_json(
+            result.answer, request_id="", width=result.width, height=result.height
+        )
+        del answer["request_id"]
+    return {
+        "question": result.question,
+        "width": result.width,
+        "height": result.height,
+        "answer": answer,
+        "failure": result.failure.value if result.failure else None,
+        "message": result.message,
+        "wall_s": result.wall_s,
+    }
+
+
 def result_from_json(row: Mapping[str, Any]) -> Result:
-    """Return the result of a line.
+    """Return the result that `result_to_json` wrote.
 
     Raises:
-        KeyError, TypeError, ValueError: It is none.
+        KeyError, TypeError, ValueError, EngineError: It is none.
     """
     failure = row["failure"]
     return Result(
         question=str(row["question"]),
+        width=int(row["width"]),
+        height=int(row["height"]),
         answer=answer_from_json(row["answer"]) if row["answer"] is not None else None,
         failure=Failure(failure) if failure is not None else None,
         message=str(row["message"]),
         wall_s=float(row["wall_s"]),
-    )
-
-
-def answer_from_json(row: Mapping[str, Any]) -> Answer:
-    """Return the answer that asdict() of it was made from.
-
-    Raises:
-        KeyError, TypeError, ValueError: It is none.
-    """
-    return Answer(
-        outcome=Outcome(row["outcome"]),
-        points=_points(row["points"]),
-        kind=TargetKind(row["kind"]),
-        confidence=float(row["confidence"]),
-        reasoning=tuple(_step(step) for step in row["reasoning"]),
-        candidates=_points(row["candidates"]),
-        text=str(row["text"]),
-        samples=tuple(_points(sample) for sample in row["samples"]),
-        engine=str(row["engine"]),
-        latency=LatencySplit(**row["latency"]),
-    )
-
-
-def _points(rows: list[Mapping[str, Any]]) -> tuple[ReferredPoint, ...]:
-    return tuple(ReferredPoint(**{**row, "pixel": Pixel(**row["pixel"])}) for row in rows)
-
-
-def _step(row: Mapping[str, Any]) -> ReasoningStep:
-    direction = row["direction"]
-    return ReasoningStep(
-        text=str(row["text"]),
-        perception=PerceptionType(row["perception"]),
-        target=str(row["target"]),
-        pixel=Pixel(**row["pixel"]) if row["pixel"] is not None else None,
-        direction=tuple(direction) if direction is not None else None,
-        size_m=row["size_m"],
     )
 
 

@@ -42,7 +42,7 @@ _FAILURES: tuple[tuple[type[Exception], Failure], ...] = (
 class Asker(Protocol):
     """Whom the runner asks: the client of the server; several threads at a time."""
 
-    def refer(self, query: Query, deadline_s: float) -> Answer:
+    def refer(self, query: Query, *, deadline_s: float) -> Answer:
         """Answer a query."""
 
 
@@ -177,14 +177,16 @@ def ask(question: Question, asker: Asker, wording: Wording, settings: RunSetting
     )
     if not settings.use_depth:
         query = replace(query, depth_m=None, intrinsics=None)
+    result = Result(question.id, query.width, query.height)
     start = time.monotonic()
     try:
-        answer = asker.refer(query, settings.deadline_s)
+        answer = asker.refer(query, deadline_s=settings.deadline_s)
     except tuple(kind for kind, _ in _FAILURES) as error:
         failure = next(failure for kind, failure in _FAILURES if isinstance(error, kind))
-        wall_s = time.monotonic() - start
-        return Result(question.id, None, failure, str(error), wall_s)
-    return Result(question.id, answer, wall_s=time.monotonic() - start)
+        result = replace(result, failure=failure, message=str(error))
+    else:
+        result = replace(result, answer=answer)
+    return replace(result, wall_s=time.monotonic() - start)
 
 
 def _ask_all(

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-
 from roborefer_vlm.backends.base import EngineInfo
 from roborefer_vlm.types import Answer, LatencySplit, Outcome, Pixel, Query, ReferredPoint
 
@@ -209,7 +208,7 @@ class FakeAsker:
         self._lock = threading.Lock()
         self.asked: list[str] = []
 
-    def refer(self, query: Query, deadline_s: float) -> Answer:
+    def refer(self, query: Query, *, deadline_s: float) -> Answer:
         with self._lock:
             self.asked.append(query.text)
         return self._answer(query)

@@ -10,7 +10,6 @@ from pathlib import Path
 import benchmark_layouts as lay
 import numpy as np
 import pytest
-
 from roborefer_vlm.evaluation.benchmarks import load_benchmark
 from roborefer_vlm.evaluation.records import Area, Protocol, Word
 from roborefer_vlm.exceptions import (
@@ -102,9 +101,7 @@ def test_robospatial_home_tells_places_from_words(tmp_path, form):
                 "mask": lay.blob(lay.mask()) if row["mask"] else None,
                 "depth_image": None,
             }
-            lay.parquet(
-                tmp_path / f"hub/data/{name}-00000-of-00001.parquet", [{**row, **images}]
-            )
+            lay.parquet(tmp_path / f"hub/data/{name}-00000-of-00001.parquet", [{**row, **images}])
         tmp_path = tmp_path / "hub"
 
     found = load_benchmark("robospatial-home", tmp_path)

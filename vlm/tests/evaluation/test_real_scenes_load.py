@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from roborefer_vlm.evaluation.benchmarks import load_benchmark
 
 SCENES = Path(__file__).parents[3].parent / "shared/data/real_rgbd"

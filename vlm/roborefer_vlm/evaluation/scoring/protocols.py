@@ -34,7 +34,7 @@ _PAIRS = (
 )
 
 
-def evaluator_text(result: Result, width: int, height: int) -> str | None:
+def evaluator_text(result: Result) -> str | None:
     """Return the text that a benchmark's evaluator would have been given.
 
     For RoboRefer it is what the model wrote. Other engines write in other forms, so their points
@@ -48,7 +48,7 @@ def evaluator_text(result: Result, width: int, height: int) -> str | None:
         return None
     if answer.engine.startswith("roborefer") or answer.outcome is not Outcome.OK:
         return answer.text
-    pairs = (point.pixel.normalised(width, height) for point in answer.points)
+    pairs = (point.pixel.normalised(result.width, result.height) for point in answer.points)
     return "[" + ", ".join(f"({x:.6f}, {y:.6f})" for x, y in pairs) + "]"
 
 

@@ -12,7 +12,6 @@ from roborefer_vlm.evaluation.results import Result
 from roborefer_vlm.evaluation.scoring.protocols import evaluator_text, protocol_score
 from roborefer_vlm.evaluation.scoring.strict import Verdict, strict_score
 from roborefer_vlm.evaluation.scoring.truth import DecodedArea
-from roborefer_vlm.picture_files import picture_size
 
 
 @dataclass(frozen=True)
@@ -39,16 +38,15 @@ def score(question: Question, result: Result, protocol: Protocol) -> Scored:
     """Score one result.
 
     Raises:
-        PictureError: The picture or the mask of the question cannot be decoded.
+        PictureError: The mask of the question cannot be decoded.
     """
-    width, height = picture_size(question.picture)
     truth: DecodedArea | Word
     if isinstance(question.truth, Area):
-        truth = DecodedArea.read(question.truth, width, height)
+        truth = DecodedArea.read(question.truth, result.width, result.height)
     else:
         truth = question.truth
     strict, verdict = strict_score(truth, result)
-    text = evaluator_text(result, width, height)
+    text = evaluator_text(result)
     return Scored(question, result, strict, verdict, protocol_score(protocol, truth, text))
 
 
@@ -56,7 +54,7 @@ def score_run(benchmark: Benchmark, results: Mapping[str, Result]) -> list[Score
     """Score the questions that there are results for, in the order of the benchmark.
 
     Raises:
-        PictureError: A picture or mask cannot be decoded.
+        PictureError: A mask cannot be decoded.
     """
     return [
         score(question, results[question.id], benchmark.protocol)

@@ -23,7 +23,7 @@ class Noun:
     Attributes:
         name: Canonical name.
         kinds: Everything it is, itself included, to the most general.
-        held_in: Containers that it is sold or kept in.
+        held_in: Containers that it is sold or kept in, the most usual one first.
         shape: How it usually looks: box, cylinder, ball, flat, long, bowl; or "".
         size: Shortest and longest usual length of its longest side, metres.
         colors: Basic colours that nearly all of them have.
@@ -34,7 +34,7 @@ class Noun:
 
     name: str
     kinds: frozenset[str]
-    held_in: frozenset[str] = frozenset()
+    held_in: tuple[str, ...] = ()
     shape: str = ""
     size: tuple[float, float] | None = None
     colors: frozenset[str] = frozenset()
@@ -89,6 +89,9 @@ class Lexicon:
         self.free = frozenset(generic["free"])
         self.viewer = _flat(generic["viewer"])
         self.picture = frozenset(generic["picture"])
+        self.broad = frozenset(generic["broad"])
+        self.carriers = frozenset(generic["carriers"])
+        self.tags = frozenset(generic["tags"])
         self._read_attributes(things)
         self.units = {
             word: float(unit["metres"])
@@ -114,7 +117,7 @@ class Lexicon:
             self.nouns[name] = Noun(
                 name,
                 kinds(name, frozenset()),
-                frozenset(entry.get("in", ())),
+                tuple(entry.get("in", ())),
                 entry.get("shape", ""),
                 (float(size[0]), float(size[1])) if size else None,
                 frozenset(entry.get("colors", ())),

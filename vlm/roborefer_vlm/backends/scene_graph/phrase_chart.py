@@ -19,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from roborefer_vlm.backends.scene_graph.lexicon import Lexicon, Tokens
 from roborefer_vlm.backends.scene_graph.modifier_rules import ModifierRules
@@ -77,7 +77,7 @@ class PhraseChart:
     def __init__(self, tokens: Tokens, words: Lexicon) -> None:
         self.tokens = tokens
         self.words = words
-        self._memo: dict[tuple[str, int], Found[object]] = {}
+        self._memo: dict[tuple[str, int], Found[Any]] = {}
         self._rules = ModifierRules(self)
         for start in range(len(tokens), -1, -1):
             self.anchors(start)
@@ -94,25 +94,35 @@ class PhraseChart:
         key = (rule, start)
         if key not in self._memo:
             self._memo[key] = []
-            self._memo[key] = list(bounded(work()))
-        return self._memo[key]  # type: ignore[return-value]
+            self._memo[key] = bounded(work())
+        return self._memo[key]
 
     # ---- what is said of a noun ------------------------------------------------------------
 
-    def modifiers(self, start: int, outermost: bool) -> Found[tuple[Mod, ...]]:
-        """Return every row of modifiers, the empty one too; a comma needs the outermost noun."""
-        return self.once(
-            f"modifiers {outermost}", start, lambda: self._modifiers(start, outermost)
-        )
+    def modifiers(self, start: int, outermost: bool, first: bool = True) -> Found[tuple[Mod, ...]]:
+        """Return every row of modifiers that begins here, the empty one too.
 
-    def _modifiers(self, start: int, outermost: bool) -> Found[tuple[Mod, ...]]:
-        found: Found[tuple[Mod, ...]] = [((), start)]
-        for mod, middle in self.once(
-            f"modifier {outermost}", start, lambda: self._rules.all(start, outermost)
-        ):
-            if middle > start:
-                found += [((mod, *rest), end) for rest, end in self.modifiers(middle, outermost)]
-        return found
+        Args:
+            start: First token.
+            outermost: They belong to the noun that the sentence is about; only there may a comma
+                stand before one.
+            first: None stands before them; only later ones are joined by "and", so that the box
+                in "behind the mug and left of the box" is not what the mug is left of.
+        """
+        key = f"{outermost} {first}"
+
+        def work() -> Found[tuple[Mod, ...]]:
+            found: Found[tuple[Mod, ...]] = [((), start)]
+            single = self.once(
+                f"modifier {key}", start, lambda: self._rules.all(start, outermost, first)
+            )
+            for mod, middle in single:
+                if middle > start:
+                    rows = self.modifiers(middle, outermost, False)
+                    found += [((mod, *rest), end) for rest, end in rows]
+            return found
+
+        return self.once(f"modifiers {key}", start, work)
 
     # ---- nouns ------------------------------------------------------------------------------
 
@@ -159,7 +169,7 @@ class PhraseChart:
                 at = self._joint(color[0][1])
                 continue
             order = self.words.orders.at(self.tokens, at)
-            if order and self.token(order[0][1]) not in ("to", "of", "than", "from"):
+            if order and self.token(order[0][1]) not in ("to", "than", "from"):
                 orders.append(order_of(PendingRank(OrderKey(order[0][0])), rank))
                 rank, at = None, order[0][1]
                 continue

@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Words about looks against what perception measured: colours, shapes, poses, sizes."""
+
+from __future__ import annotations
+
+from roborefer_vlm.backends.scene_graph.lexicon import Lexicon, Noun
+from roborefer_vlm.backends.scene_graph.naming import split_name
+from roborefer_vlm.scenes.graph import SceneObject
+
+# Share of the visible surface from which a thing is called by a colour.
+ENOUGH = 0.4
+# What a word for a thing of another look is worth; not nothing, for colours are measured badly.
+CONTRADICTED = 0.08
+NEUTRAL = 0.6
+
+# Per quality the measured words that confirm it, and those that speak against it.
+_QUALITIES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
+    name: (frozenset(yes.split()), frozenset(no.split()))
+    for name, yes, no in (
+        ("lying", "lying", "upright standing"),
+        ("upright", "upright standing", "lying flat"),
+        ("round", "round ball spherical cylinder cylindrical", "box rectangular boxy long"),
+        ("square", "box rectangular boxy", "round ball cylinder long"),
+        ("box-shaped", "box rectangular boxy", "round ball cylinder cylindrical"),
+        ("cylindrical", "cylinder cylindrical", "box rectangular boxy ball flat"),
+        ("flat", "flat", "tall upright ball"),
+        ("elongated", "long elongated", "ball round"),
+        ("hollow", "hollow open", ""),
+        ("opened", "open hollow", ""),
+        ("closed", "", "open hollow"),
+        ("full", "", ""),
+    )
+}
+# Shapes of the lexicon in words that perception measures.
+_SHAPES = {
+    "box": frozenset({"box", "rectangular", "boxy"}),
+    "cylinder": frozenset({"cylinder", "cylindrical", "round"}),
+    "ball": frozenset({"ball", "spherical", "round"}),
+    "flat": frozenset({"flat", "thin"}),
+    "long": frozenset({"long", "elongated"}),
+    "bowl": frozenset({"hollow", "open", "round"}),
+}
+_BODIES = frozenset({"box", "cylinder", "ball", "flat", "long"})
+
+
+class Looks:
+    """Compares words with measured looks."""
+
+    def __init__(self, words: Lexicon) -> None:
+        self.words = words
+
+    def color(self, color: str, thing: SceneObject, shared_by: int = 1) -> float:
+        """Return how true it is that a thing has a colour.
+
+        A colour in the thing's own name counts more than the measured one. Colours that people
+        and cameras mix up count in part.
+        """
+        wanted = self.words.colors[color]
+        named = {
+            basic
+            for word in split_name(thing.name)
+            for basic in self.words.colors.get(word, frozenset())
+        }
+        if named & wanted:
+            return 1.0
+        if not thing.colors:
+            return 0.2 if named else NEUTRAL
+        near = {n for basic in wanted for n in self.words.color_neighbours[basic]} - wanted
+        share = sum(thing.colors.get(basic, 0.0) for basic in wanted)
+        share += 0.35 * sum(thing.colors.get(basic, 0.0) for basic in near)
+        score = CONTRADICTED + (1 - CONTRADICTED) * min(1.0, share * shared_by / ENOUGH)
+        return score * 0.5 if named else score
+
+    def quality(self, quality: str, thing: SceneObject) -> float:
+        """Return how true a word for shape, pose or state is; neutral where nobody measures it."""
+        confirm, contradict = _QUALITIES.get(quality, (frozenset(), frozenset()))
+        if confirm & thing.attributes:
+            return 1.0
+        if contradict & thing.attributes:
+            return 0.15
+        return 0.4 if confirm else NEUTRAL
+
+    def resemblance(self, noun: Noun, thing: SceneObject) -> float:
+        """Return how much a thing looks like things of a kind usually do, 0 to 1."""
+        score = 1.0
+        if noun.size is not None:
+            longest = float(max(thing.box.size))
+            low, high = noun.size[0] * 0.8, noun.size[1] * 1.2
+            ratio = max(low / max(longest, 1e-3), longest / high, 1.0)
+            score *= float(max(0.05, 1.0 / ratio**2.5))
+        if noun.hollow != thing.hollow:
+            score *= 0.4 if noun.hollow else 0.55
+        if noun.shape:
+            seen = {body for body in _BODIES if _SHAPES[body] & thing.attributes}
+            if _SHAPES[noun.shape] & thing.attributes:
+                score *= 1.0
+            else:
+                score *= 0.35 if seen else 0.7
+        if noun.colors:
+            score *= max(self.color(color, thing) for color in noun.colors)
+        return score

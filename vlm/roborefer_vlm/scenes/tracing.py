@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reasoning steps: where each anchor is, then where the thing is, as RoboRefer writes them.
+
+A step reads `[Position] [the teal bowl]: [(0.245, 0.147)]`, normalised with three decimals
+(arXiv 2506.04308, reasoning of RFT).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from roborefer_vlm.scenes.graph import Scene, SceneObject
+from roborefer_vlm.scenes.grounding import Grounder
+from roborefer_vlm.scenes.places import Anchor as Place
+from roborefer_vlm.scenes.places import Places
+from roborefer_vlm.scenes.pointing import inner_pixel, thing_pixel
+from roborefer_vlm.scenes.program import Part, Thing
+from roborefer_vlm.scenes.wording import describe
+from roborefer_vlm.types import PerceptionType, Pixel, ReasoningStep
+
+
+def position_step(scene: Scene, target: str, pixel: Pixel) -> ReasoningStep:
+    """Return the step that says where something is."""
+    k = scene.camera.intrinsics
+    x, y = pixel.normalised(k.width, k.height)
+    text = f"[Position] [{target}]: [({x:.3f}, {y:.3f})]"
+    return ReasoningStep(text, PerceptionType.POSITION, target, pixel)
+
+
+def place_pixel(scene: Scene, place: Place) -> Pixel | None:
+    """Return where a thing or surface is in the image; None: nowhere."""
+    if isinstance(place, SceneObject):
+        return thing_pixel(scene, place)
+    return inner_pixel(place.mask) if place.mask is not None and place.mask.any() else None
+
+
+def trace(grounder: Grounder, phrase: Thing, place: Place) -> Iterator[ReasoningStep]:
+    """Yield the steps that lead to a thing: its anchors, their anchors first, then itself."""
+    scene = grounder.scene
+    for constraint in phrase.constraints:
+        located = Places.of_objects([place])
+        groundings = grounder.groundings(constraint)
+        best = max(groundings, key=lambda g: float(grounder.holds_for(constraint, g, located)[0]))
+        phrases = [a.of if isinstance(a, Part) else a for a in constraint.anchors]
+        described = [p for p in phrases if isinstance(p, Thing)]
+        if len(described) < len(best.places):
+            described = described[:1] * len(best.places)
+        for inner, anchor in zip(described, best.places, strict=False):
+            yield from trace(grounder, inner, anchor)
+    for order in phrase.orders:
+        inner_phrase = order.anchor.of if isinstance(order.anchor, Part) else order.anchor
+        if isinstance(inner_phrase, Thing):
+            yield from trace(grounder, inner_phrase, grounder.options(inner_phrase)[0].place)
+    pixel = place_pixel(scene, place)
+    if pixel is not None:
+        yield position_step(scene, describe(phrase), pixel)

@@ -36,7 +36,7 @@ def on(case: Case) -> Array:
         if steps == 1:
             score[i] = 1
         elif steps > 1:
-            score[i] = max(score[i], value("indirect_support"))
+            score[i] = value("indirect_support")
         else:
             score[i] *= value("other_support")
     return score

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -153,3 +154,23 @@ def test_scales_that_need_more_tiles_than_allowed_are_refused(golden):
 
     with pytest.raises(CheckpointError, match="max_tiles is 4"):
         Tiling.from_config(replace(config, max_tiles=4))
+
+
+@pytest.mark.parametrize("name", ["dyn3x3", "s2"])
+def test_the_number_of_threads_changes_nothing(golden, name):
+    tiling = Tiling.from_config(RoboReferConfig.from_directory(golden / "checkpoints" / name))
+    rng = np.random.default_rng(3)
+    pictures = [rng.integers(0, 256, (70, side, 3), dtype=np.uint8) for side in (50, 300)]
+    grey = [rng.integers(0, 256, (90, 60), dtype=np.uint8)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = tiling.cut_groups(pictures, grey)
+        torch.set_num_threads(4)
+        shared = tiling.cut_groups(pictures, grey)
+    finally:
+        torch.set_num_threads(before)
+
+    for (tiles, blocks), (other_tiles, other_blocks) in zip(alone, shared, strict=True):
+        assert blocks == other_blocks
+        assert torch.equal(tiles, other_tiles)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from roborefer_vlm.backends.base import Engine
 from roborefer_vlm.exceptions import ConfigurationError
@@ -52,15 +52,17 @@ class EngineSpec:
         target, _, query = rest.partition("?")
         if not rest:
             name, _, query = name.partition("?")
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-        except ValueError as error:
-            raise ConfigurationError(
-                f"options '{query}' of engine '{name}' are not of the form a=1&b=2"
-            ) from error
-        options = dict(pairs)
-        if len(options) != len(pairs):
-            raise ConfigurationError(f"an option of engine '{name}' stands twice in '{query}'")
+        options: dict[str, str] = {}
+        for pair in filter(None, query.split("&")):
+            # Not as forms have it: a "+" in a path is a plus.
+            option, equals, value = map(unquote, pair.partition("="))
+            if not (option and equals):
+                raise ConfigurationError(
+                    f"option '{pair}' of engine '{name}' is not of the form a=1"
+                )
+            if option in options:
+                raise ConfigurationError(f"option {option} of engine '{name}' stands twice")
+            options[option] = value
         return cls(name, target, options)
 
 

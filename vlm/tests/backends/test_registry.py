@@ -30,6 +30,10 @@ URL = "http://127.0.0.1:9/v1"
                 "roborefer", "/models/RoboRefer-2B-SFT", {"dtype": "bf16", "device": "cuda"}
             ),
         ),
+        (
+            "roborefer:here?key_file=a+b%20c",
+            EngineSpec("roborefer", "here", {"key_file": "a+b c"}),
+        ),
         ("roborefer:Zhoues/RoboRefer-2B-SFT", EngineSpec("roborefer", "Zhoues/RoboRefer-2B-SFT")),
         (
             "openai:http://127.0.0.1:8000/v1#Qwen/Qwen3-VL-8B?family=qwen3-vl",

@@ -21,6 +21,8 @@ from roborefer_vlm.types import FloatArray, UInt8Array
 BLOCK_PX = 8
 # Share of these blocks beyond black, and beyond white.
 TAIL = 0.01
+# Share of the picture below which measured pixels that stand alone do not fill holes.
+ISLAND = 0.0005
 # Least span of inverse depth from black to white, as a share of the nearest. Below it a depth
 # camera mostly measures its own noise, which must not be stretched over all greys.
 LEAST_SPAN = 0.05
@@ -144,9 +146,12 @@ def _block_medians(inverse: FloatArray, valid: npt.NDArray[np.bool_]) -> FloatAr
 
 def _surroundings(inverse: FloatArray, valid: npt.NDArray[np.bool_]) -> FloatArray:
     """Average measured pixels over ever larger areas until no hole is left (pull and push)."""
-    # A few pixels amid a hole are mostly wrong, and would colour all of it.
-    supported = valid & (cv2.blur(valid.astype(np.float32), (5, 5)) >= 0.5)
-    weight = (supported if supported.any() else valid).astype(np.float32)
+    # A small island amid a hole is mostly wrong, and would colour all of it.
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(valid.astype(np.uint8))
+    large = stats[:, cv2.CC_STAT_AREA] >= ISLAND * valid.size
+    large[0] = False
+    trusted = large[labels] if large.any() else valid
+    weight = trusted.astype(np.float32)
     levels = [(inverse, weight)]
     while (levels[-1][1] == 0).any():
         value, weight = levels[-1]

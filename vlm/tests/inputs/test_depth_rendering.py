@@ -125,7 +125,7 @@ def test_a_speck_amid_a_hole_does_not_colour_the_hole():
     depth = room()
     whole = relative_depth(depth)
     depth[20:76, 70:126] = 0
-    depth[48:50, 98:100] = 40.0
+    depth[48:50, 98:101] = 40.0
 
     picture = relative_depth(depth).astype(int)
 

@@ -121,6 +121,7 @@ def _run(
 ) -> None:
     from tqdm import tqdm
 
+    from roborefer_vlm.drawing import one_line
     from roborefer_vlm.evaluation.report import HTML_NAME, write_report
     from roborefer_vlm.evaluation.results import ResultLog
     from roborefer_vlm.evaluation.runner import chosen, run_benchmark, run_config
@@ -138,14 +139,16 @@ def _run(
             def show(result: Result) -> None:
                 bar.update()
                 if result.failure is not None:
-                    bar.write(f"{result.question}: {result.failure}: {result.message}")
+                    line = f"{result.question}: {result.failure}: {one_line(result.message)}"
+                    bar.write(line, file=sys.stderr)
 
             try:
                 results = run_benchmark(asked, client, log, settings, config["wording"], show)
             except BaseException:
                 bar.write(
                     f"stopped with {len(log.results)} answers in {log.path};"
-                    " the same command with --resume goes on"
+                    " the same command with --resume goes on",
+                    file=sys.stderr,
                 )
                 raise
     scored = score_run(asked, results)

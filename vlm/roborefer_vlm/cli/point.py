@@ -76,6 +76,8 @@ def run(args: argparse.Namespace) -> int:
     from roborefer_vlm.types import Outcome
 
     asking.check_token_use(args)
+    if not (isfinite(args.deadline) and args.deadline > 0):
+        raise ConfigurationError(f"--deadline is {args.deadline}; more than 0 s is needed")
     query = _query(args)
     answer = _ask(args, query)
     if args.out is not None:

@@ -6,4 +6,4 @@ import sys
 from pathlib import Path
 
 # The layouts of benchmarks are those of the tests of evaluation.
-sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "evaluation")]

@@ -15,11 +15,11 @@ def check_server(url: str, token_file: Path | None) -> Check:
     """Return whether a server answers and its engine is ready."""
     try:
         with asking.server_client(url, token_file) as client:
+            info = client.info()
             if not client.ready():
                 return Check("server", State.BAD, f"{url} is up, its engine is not ready", "wait")
-            info = client.info()
     except UnavailableError as error:
-        step = "start it with roborefer serve, or correct --url"
+        step = "start it with roborefer serve, correct --url, or wait while it loads its engine"
         return Check("server", State.BAD, f"{url}: {error}", step)
     except ReferringError as error:
         return Check("server", State.BAD, f"{url}: {error}", "correct --url or --token-file")

@@ -17,7 +17,7 @@ _STEP = 256
 
 
 class KeyValueCache:
-    """The cache of a decoder; its `update` is what the layers of transformers call.
+    """The cache of a decoder.
 
     Attributes:
         positions: Slot that the next token of each row takes, int64, shape (rows,).
@@ -66,6 +66,11 @@ class KeyValueCache:
         return len(self.positions)
 
     @property
+    def heads(self) -> int:
+        """Heads of keys and values."""
+        return self._keys[0].shape[1]
+
+    @property
     def capacity(self) -> int:
         """Slots per row."""
         return self._keys[0].shape[2]
@@ -73,23 +78,35 @@ class KeyValueCache:
     def update(
         self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: object, **__: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store new keys and values (rows, heads, new, width); return what to attend to."""
+        """Store keys and values of prompts, shape (prompts, heads, T, width); see `reading`.
+
+        This is what the layers of transformers call; prompts look at nothing but themselves.
+        """
+        assert self._prompt is not None
+        targets, sources = self._prompt
+        length = key.shape[2]
+        self._keys[layer][targets, :, :length] = key[sources]
+        self._values[layer][targets, :, :length] = value[sources]
+        return key, value
+
+    def append(
+        self, key: torch.Tensor, value: torch.Tensor, layer: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store one key and value per row, (rows, heads, width), at `positions`.
+
+        Returns:
+            All keys and values of the layer, shape (rows, heads, span, width).
+        """
         keys, values = self._keys[layer], self._values[layer]
-        if self._prompt is not None:
-            targets, sources = self._prompt
-            length = key.shape[2]
-            keys[targets, :, :length] = key[sources]
-            values[targets, :, :length] = value[sources]
-            return key, value
-        keys[self._rows, :, self.positions] = key[:, :, 0]
-        values[self._rows, :, self.positions] = value[:, :, 0]
+        keys[self._rows, :, self.positions] = key
+        values[self._rows, :, self.positions] = value
         return keys[:, :, : self._span], values[:, :, : self._span]
 
     @contextmanager
     def reading(
         self, targets: torch.Tensor, sources: torch.Tensor, lengths: torch.Tensor
     ) -> Iterator[None]:
-        """Take what is updated meanwhile as right-padded prompts that start at slot 0.
+        """Take what is stored meanwhile as right-padded prompts that start at slot 0.
 
         Args:
             targets: Rows of the cache that are filled, int64, shape (n,).
@@ -116,9 +133,9 @@ class KeyValueCache:
             self._slots = torch.arange(self.capacity, device=self._slots.device)
         self._span = length
 
-    def mask(self) -> torch.Tensor:
-        """Tell what the next token may attend to, itself included: bool, (rows, 1, 1, span)."""
-        return (self._slots[: self._span] <= self.positions[:, None])[:, None, None]
+    def visible(self) -> torch.Tensor:
+        """Tell what the token at `positions` may look at, itself included: (rows, span)."""
+        return self._slots[: self._span] <= self.positions[:, None]
 
     def keep(self, rows: torch.Tensor) -> None:
         """Forget all other rows."""

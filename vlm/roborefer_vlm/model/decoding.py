@@ -19,6 +19,7 @@ from transformers import Qwen2ForCausalLM
 
 from roborefer_vlm.exceptions import ConfigurationError
 from roborefer_vlm.model.cache import KeyValueCache
+from roborefer_vlm.model.decoder_step import decode
 
 _KEPT_STEPS = 4
 _WARM_UPS = 3
@@ -238,16 +239,3 @@ class StepPool:
             dtype=weight.dtype,
             fixed=fixed,
         )
-
-
-def decode(llm: Qwen2ForCausalLM, cache: KeyValueCache, tokens: torch.Tensor) -> torch.Tensor:
-    """Read one token per row (rows,); returns logits (rows, vocabulary)."""
-    hidden = llm.model(
-        inputs_embeds=llm.model.embed_tokens(tokens)[:, None],
-        attention_mask={"full_attention": cache.mask()},
-        position_ids=cache.positions[:, None],
-        past_key_values=cache,
-        use_cache=True,
-    ).last_hidden_state
-    logits: torch.Tensor = llm.lm_head(hidden[:, 0])
-    return logits

@@ -11,8 +11,9 @@ from roborefer_vlm.exceptions import CancelledError, ConfigurationError, QueryEr
 from roborefer_vlm.model.cache import KeyValueCache
 from roborefer_vlm.model.checkpoint import load_checkpoint, random_model
 from roborefer_vlm.model.configuration import RoboReferConfig
-from roborefer_vlm.model.decoding import Decoding, Draw
-from roborefer_vlm.model.reading import group_by_length
+from roborefer_vlm.model.decoder_step import decode
+from roborefer_vlm.model.decoding import Decoding, Draw, StepPool
+from roborefer_vlm.model.reading import group_by_length, read_prompts
 from roborefer_vlm.types import Sampling
 
 
@@ -75,6 +76,39 @@ def test_samples_of_fixed_shapes_are_those_of_growing_ones(model, requests, monk
     assert [one.samples for one in fixed] == [one.samples for one in expected]
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("decoding", [Decoding.GRAPH, Decoding.COMPILED])
+def test_recorded_steps_give_what_eager_ones_give(tiny, requests, decoding):
+    model = load_checkpoint(tiny / "checkpoints" / "dyn3x3", device="cuda", dtype=torch.float32)
+    batches = [requests[:1], requests, requests[1:4], requests[:1]]
+    for batch in batches:
+        for sampling in (Sampling(), Sampling(samples=3, temperature=1.5, seed=5)):
+            arguments = {"max_new_tokens": 40, "sampling": sampling}
+            expected = model.generate(batch, decoding=Decoding.EAGER, **arguments)
+
+            recorded = model.generate(batch, decoding=decoding, **arguments)
+
+            assert [one.samples for one in recorded] == [one.samples for one in expected]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_one_token_alone_is_what_it_is_in_its_text(tiny, requests, dtype):
+    model = load_checkpoint(tiny / "checkpoints" / "s2", dtype=dtype)
+    whole = requests[0].input_ids
+    words = model.llm.model.embed_tokens
+    with torch.no_grad():
+        expected = model.llm(inputs_embeds=words(whole)[None]).logits[0, -1]
+        cache = StepPool(model.llm).take([Draw()], 1, Decoding.EAGER).cache
+        read_prompts(model.llm, [words(whole[:-1])], [0], cache)
+        cache.reserve(len(whole))
+
+        alone = decode(model.llm, cache, whole[-1:])[0]
+
+    # bfloat16 has 8 bits, and the logits go up to about 10.
+    limit = 1e-4 if dtype is torch.float32 else 0.15
+    torch.testing.assert_close(alone, expected, atol=limit, rtol=0)
+
+
 @pytest.mark.slow
 def test_compiled_step_gives_the_same(model, requests):
     expected = model.generate(requests[:2], max_new_tokens=10)
@@ -90,17 +124,15 @@ def test_recorded_decoding_is_refused_without_cuda(model, requests):
 
 
 def test_prompt_is_read_once_for_all_its_samples(model, requests):
-    read_lengths = []
-
-    def note(_module, _arguments, keywords):
-        read_lengths.append(tuple(keywords["inputs_embeds"].shape[:2]))
-
-    hook = model.llm.model.register_forward_pre_hook(note, with_kwargs=True)
+    shapes = []
+    hook = model.llm.model.layers[0].mlp.register_forward_pre_hook(
+        lambda _, states: shapes.append(states[0].shape[:-1])
+    )
     model.generate(requests[2:3], max_new_tokens=2, sampling=Sampling(samples=5))
     hook.remove()
 
     (length,) = model.embed(requests[2:3]).lengths
-    assert read_lengths == [(1, length), (5, 1)]
+    assert shapes == [(1, length), (5,)]
 
 
 def test_first_sample_is_greedy_and_seeds_decide_the_others(model, requests):
@@ -131,8 +163,6 @@ def test_low_temperature_draws_the_likeliest(model, requests):
 
 
 def test_draws_follow_the_softmax(model):
-    from roborefer_vlm.model.decoding import StepPool
-
     logits = torch.tensor([[0.0, 1.0, 2.0, -30.0]])
     step = StepPool(model.llm).take([Draw(2.0, seed=3)], 1, Decoding.EAGER)
     counts = torch.zeros(4)
@@ -249,8 +279,8 @@ def test_cache_grows_without_losing_what_it_holds():
     )
     for step in range(600):
         cache.reserve(step + 1)
-        new = torch.tensor([step, -step], dtype=torch.float32).view(2, 1, 1, 1)
-        keys, values = cache.update(new, 2 * new, 0)
+        new = torch.tensor([step, -step], dtype=torch.float32).view(2, 1, 1)
+        keys, values = cache.append(new, 2 * new, 0)
         cache.positions += 1
 
     assert keys[:, 0, :, 0].tolist() == [

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-
 from roborefer_vlm.scenes.graph import Camera, OrientedBox, Scene, SceneObject, Surface
 from roborefer_vlm.scenes.relations import Places, relation_scores
 from roborefer_vlm.types import Intrinsics

@@ -4,10 +4,9 @@
 
 import numpy as np
 import pytest
-from scene_builders import TABLE, scene, score, thing
-
 from roborefer_vlm.scenes.graph import Surface
 from roborefer_vlm.scenes.relations import Places, Relation, relation_scores
+from scene_builders import TABLE, scene, score, thing
 
 R = Relation
 BOOK = thing(1, 0.9, 0.0, (0.2, 0.15, 0.03))

@@ -4,11 +4,10 @@
 
 import numpy as np
 import pytest
-from scene_builders import camera, scene, score, thing
-
 from roborefer_vlm.scenes.frames import Frame, viewer_axes
 from roborefer_vlm.scenes.graph import Camera
 from roborefer_vlm.scenes.relations import Places, Relation, relation_scores, relation_values
+from scene_builders import camera, scene, score, thing
 
 R = Relation
 ANCHOR = thing(1, 0.9, 0.0)

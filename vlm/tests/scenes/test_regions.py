@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scene_builders import TABLE, scene, score, thing
-
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import SceneObject
 from roborefer_vlm.scenes.relations import Places, Relation, relation_scores, relation_values
+from scene_builders import TABLE, scene, score, thing
 
 R = Relation
 LEFT, RIGHT = thing(1, 0.9, 0.3), thing(2, 0.9, -0.3)

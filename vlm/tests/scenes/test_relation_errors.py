@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scene_builders import TABLE, camera, scene, thing
-
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Camera, OrientedBox, Scene
@@ -19,6 +17,7 @@ from roborefer_vlm.scenes.relations import (
     relation_scores,
     relation_values,
 )
+from scene_builders import TABLE, camera, scene, thing
 
 R = Relation
 A, B = thing(1, 0.9, 0.0, name="cup"), thing(2, 0.9, 0.3, name="plate")
@@ -52,9 +51,9 @@ def test_the_own_left_of_a_thing_that_looks_up_is_refused():
 
 
 def test_an_unknown_relation_or_frame_gets_the_list_of_known_ones():
-    with pytest.raises(QueryError, match="'beneath'.*left, right"):
+    with pytest.raises(QueryError, match=r"'beneath'.*left, right"):
         relation_scores("beneath", scene(A), POINT, [A])
-    with pytest.raises(QueryError, match="'mine'.*viewer, world, object, image"):
+    with pytest.raises(QueryError, match=r"'mine'.*viewer, world, object, image"):
         relation_scores(R.LEFT, scene(A), POINT, [A], frame="mine")
 
 
@@ -118,7 +117,7 @@ def test_a_distance_is_refused_where_it_means_nothing():
 
 @pytest.mark.parametrize("relation", [R.DISTANCE, R.DEPTH, R.ANGLE, R.ROTATION_HORIZONTAL])
 def test_measuring_relations_need_the_named_value(relation):
-    with pytest.raises(QueryError, match="needs (distance_m|angle_rad)"):
+    with pytest.raises(QueryError, match=r"needs (distance_m|angle_rad)"):
         relation_scores(relation, scene(A), POINT, [A])
 
 

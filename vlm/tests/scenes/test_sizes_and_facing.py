@@ -4,8 +4,6 @@
 
 import numpy as np
 import pytest
-from scene_builders import camera, scene, score, thing
-
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.relations import (
     Key,
@@ -15,6 +13,7 @@ from roborefer_vlm.scenes.relations import (
     relation_scores,
     relation_values,
 )
+from scene_builders import camera, scene, score, thing
 
 R = Relation
 SMALL = thing(1, 0.9, 0.2, (0.04, 0.05, 0.06))

@@ -55,7 +55,8 @@ def under(case: Case) -> Array:
         share[i] = max(share[i], footprint_share(case.marks, thing)[0])
     sunk = case.subjects.tops - case.marks.bottoms[0]
     score = np.minimum(falling(sunk, tolerance, 3 * tolerance), share)
-    lower = case.subjects.centers[:, 2] < case.marks.centers[0, 2]
+    # More than rounding, so that a sheet is not under itself.
+    lower = case.subjects.centers[:, 2] < case.marks.centers[0, 2] - 1e-6
     score = np.where(lower, score, 0)
     if isinstance(anchor, SceneObject) and anchor.support is not None:
         carries = [thing.id == anchor.support for thing in case.subjects.things]

@@ -14,6 +14,9 @@ from roborefer_vlm.scenes.relations.case import Case
 from roborefer_vlm.scenes.relations.grading import falling
 from roborefer_vlm.scenes.relations.thresholds import value
 
+# Metres; between places this near to each other there is no direction, only rounding.
+_SAME_PLACE = 1e-6
+
 
 def face(case: Case) -> Array:
     """Facing the anchor, or the viewer without one: its front points there, seen from above.
@@ -54,7 +57,7 @@ def rotation_horizontal_value(case: Case) -> Array:
     turn = np.arctan2(to[:, 1], to[:, 0]) - np.arctan2(front[1], front[0])
     turn = -np.remainder(-turn + np.pi, 2 * np.pi) + np.pi
     # Straight above or below there is nothing to turn to.
-    return np.where(np.hypot(to[:, 0], to[:, 1]) < 1e-9, 0.0, turn)
+    return np.where(np.hypot(to[:, 0], to[:, 1]) < _SAME_PLACE, 0.0, turn)
 
 
 def rotation_vertical(case: Case) -> Array:
@@ -67,7 +70,8 @@ def rotation_vertical_value(case: Case) -> Array:
     front, origin = _looker(case)
     to = case.subjects.centers - origin
     elevation = np.arctan2(to[:, 2], np.hypot(to[:, 0], to[:, 1]))
-    return np.asarray(elevation - np.arctan2(front[2], np.hypot(front[0], front[1])))
+    raised = elevation - np.arctan2(front[2], np.hypot(front[0], front[1]))
+    return np.where(np.linalg.norm(to, axis=1) < _SAME_PLACE, 0.0, raised)
 
 
 def _looker(case: Case) -> tuple[Array, Array]:

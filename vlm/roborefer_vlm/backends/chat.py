@@ -51,6 +51,7 @@ class Endpoint:
         connect_timeout_s: Longest time to get a connection.
         retries: How often to ask again when the endpoint is busy or the connection fails before
             the first text came.
+        pause_s: Shortest time before asking again; doubles each time.
         most_bytes: Longest reply.
     """
 
@@ -59,6 +60,7 @@ class Endpoint:
     timeout_s: float = 120.0
     connect_timeout_s: float = 10.0
     retries: int = 3
+    pause_s: float = 0.25
     most_bytes: int = 4_000_000
 
     def __post_init__(self) -> None:
@@ -152,7 +154,7 @@ class _Attempt:
             wait_s = await self._once(last=attempt == self._endpoint.retries)
             if wait_s is None:
                 return
-            wait_s = max(wait_s, 0.25 * 2**attempt * random.uniform(0.5, 1.0))
+            wait_s = max(wait_s, self._endpoint.pause_s * 2**attempt * random.uniform(0.5, 1.0))
             if time.monotonic() + wait_s >= self._deadline:
                 raise UnavailableError(
                     f"{self._endpoint.url} is busy and asks to wait {wait_s:.1f} s, longer than"

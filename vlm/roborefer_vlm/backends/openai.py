@@ -57,6 +57,8 @@ class ChatOptions:
         length_field: What the endpoint calls the longest answer; "max_completion_tokens" for
             newer models of OpenAI.
         append_suffix: Whether sentences get the format request of the family.
+        leave_out: Fields of the body that the model does not take, such as "temperature" and
+            "seed" for some reasoning models.
         extra: More fields for the body of each request.
     """
 
@@ -67,6 +69,7 @@ class ChatOptions:
     parallel: int = 4
     length_field: str = "max_tokens"
     append_suffix: bool = True
+    leave_out: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -242,7 +245,7 @@ class OpenAIEngine:
         ]
         note = _DEPTH_NOTE if len(pictures) > 1 else ""
         content.append({"type": "text", "text": note + text})
-        return {
+        body = {
             "model": self._model,
             "messages": [{"role": "user", "content": content}],
             self._options.length_field: query.max_new_tokens,
@@ -251,6 +254,7 @@ class OpenAIEngine:
             "stream": True,
             **self._options.extra,
         }
+        return {name: body[name] for name in body if name not in self._options.leave_out}
 
     def _pictures(self, query: Query) -> tuple[list[str], tuple[int, int]]:
         """Return the pictures as data URLs and the (width, height) of the first one."""

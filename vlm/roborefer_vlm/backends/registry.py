@@ -143,6 +143,10 @@ def _flag(value: Any) -> bool:
     return known[str(value).lower()]
 
 
+def _names(value: Any) -> tuple[str, ...]:
+    return tuple(value.split(",") if isinstance(value, str) else value)
+
+
 def _as_is(value: Any) -> Any:
     return value
 
@@ -242,6 +246,7 @@ def _openai(target: str, options: dict[str, Any]) -> Engine:
         parallel=taken.take("parallel", ChatOptions.parallel, int),
         length_field=taken.take("length_field", ChatOptions.length_field),
         append_suffix=taken.take("append_suffix", ChatOptions.append_suffix, _flag),
+        leave_out=taken.take("leave_out", (), _names),
         extra=taken.take("extra", {}, _as_is),
     )
     taken.end()

@@ -39,7 +39,7 @@ POINT = Pixel(59.5, 19.5)
 def asking(
     *replies: Reply, model: str = "some-model", options: ChatOptions | None = None, **endpoint: Any
 ) -> Iterator[tuple[OpenAIEngine, FakeServer]]:
-    endpoint.setdefault("timeout_s", 10.0)
+    endpoint = {"timeout_s": 10.0, "pause_s": 0.01, **endpoint}
     with FakeServer(*replies).running() as server:
         engine = OpenAIEngine(Endpoint(server.url, **endpoint), model, options=options)
         try:
@@ -79,6 +79,21 @@ def test_request_holds_the_picture_the_sentence_and_the_limits() -> None:
     assert answer.points[0].pixel == POINT
     assert answer.engine == "openai:some-model"
     assert answer.latency.total_s >= answer.latency.decode_s > 0
+
+
+def test_fields_of_the_body_can_be_renamed_added_and_left_out() -> None:
+    options = ChatOptions(
+        length_field="max_completion_tokens",
+        leave_out=("temperature", "seed"),
+        extra={"top_p": 0.9},
+    )
+
+    with asking(stream(GOOD), options=options) as (engine, server):
+        engine.refer(query(max_new_tokens=9))
+
+    (body,) = server.requests
+    assert body.keys() == {"model", "messages", "max_completion_tokens", "stream", "top_p"}
+    assert body["max_completion_tokens"] == 9
 
 
 @pytest.mark.parametrize(
@@ -332,7 +347,7 @@ def test_endpoint_that_hangs_meets_the_deadline(sends_first: bool) -> None:
 def test_unreachable_endpoint_is_unavailable() -> None:
     with FakeServer(whole(GOOD)).running() as server:
         url = server.url
-    engine = OpenAIEngine(Endpoint(url, retries=1), "m")
+    engine = OpenAIEngine(Endpoint(url, retries=1, pause_s=0.01), "m")
 
     with pytest.raises(UnavailableError, match="connection"):
         engine.refer(query())

@@ -112,6 +112,14 @@ def test_endpoint_is_made_without_asking_it() -> None:
     )  # fmt: skip
 
 
+def test_rules_need_no_checkpoint() -> None:
+    engine = create_engine("scene_graph")
+
+    assert engine.info.name == "scene_graph"
+    assert engine.info.needs_depth
+    engine.close()
+
+
 def test_other_packages_can_add_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
     point = metadata.EntryPoint("mine", "some.module:factory", registry.ENTRY_POINTS)

@@ -214,10 +214,14 @@ def _roborefer(target: str, options: dict[str, Any]) -> Engine:
             report_splits=taken.take("report_splits", Options.report_splits, _flag),
         ),
     }
+    warm_up = taken.take("warm_up", where.type == "cuda", _flag)
     taken.end()
     if isinstance(estimator, str):
         estimator = DepthAnything(estimator, device=where)
-    return RoboReferEngine.from_checkpoint(target, depth_estimator=estimator, **keywords)
+    engine = RoboReferEngine.from_checkpoint(target, depth_estimator=estimator, **keywords)
+    if warm_up:
+        engine.warm_up()
+    return engine
 
 
 def _openai(target: str, options: dict[str, Any]) -> Engine:

@@ -7,16 +7,23 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
+import numpy as np
 import torch
 
 from roborefer_vlm.backends.answers import answer_from_texts
 from roborefer_vlm.backends.base import EngineInfo
 from roborefer_vlm.backends.streaming import TextStream
-from roborefer_vlm.exceptions import QueryError, ReferringError, UnavailableError
+from roborefer_vlm.exceptions import (
+    CancelledError,
+    QueryError,
+    ReferringError,
+    UnavailableError,
+)
 from roborefer_vlm.model.checkpoint import load_checkpoint
 from roborefer_vlm.model.depth import relative_depth, render_inverse_depth
 from roborefer_vlm.model.estimator import DepthEstimator
@@ -175,6 +182,21 @@ class RoboReferEngine:
             [prompt], max_new_tokens=max_new_tokens, cancelled=cancelled
         )
         return self._processor.decode(generation.ids)
+
+    def warm_up(self) -> None:
+        """Answer the first token of a usual query, so that the first real one is not slow.
+
+        On CUDA it is then that kernels are loaded and the steps of writing are recorded.
+        """
+        image = np.zeros((480, 640, 3), np.uint8)
+        depth = image[:, :, 0] if self._processor.enable_depth else None
+        enough = Event()
+        with suppress(CancelledError):
+            self.refer(
+                Query(image, "warm up", relative_depth=depth),
+                on_text=lambda _: enough.set(),
+                cancelled=enough,
+            )
 
     def close(self) -> None:
         """Let go of the network; calling it twice is allowed."""

@@ -372,6 +372,35 @@ def test_format_request_is_appended_once_where_wanted(
     assert text in prompt
 
 
+def test_warming_up_stops_at_the_first_token(engine: RoboReferEngine) -> None:
+    tokens: list[int] = []
+
+    class Counting(ScriptedModel):
+        def generate(
+            self,
+            inputs: Sequence[ModelInput],
+            *,
+            on_token: Callable[[int, int], None] | None = None,
+            cancelled: Event | None = None,
+            **more: Any,
+        ) -> list[Generation]:
+            assert on_token is not None
+            assert cancelled is not None
+            for token in self._answers[0]:
+                if cancelled.is_set():
+                    raise CancelledError("enough")
+                tokens.append(token)
+                on_token(0, token)
+            return super().generate(inputs)
+
+    model: Any = Counting(engine._processor, ["some longer answer"])
+    warming = RoboReferEngine(model, engine._processor, name="warming")
+
+    warming.warm_up()
+
+    assert len(tokens) == 1
+
+
 def test_closed_engine_is_unavailable(engine: RoboReferEngine) -> None:
     closed = scripted(engine, "yes")
 

@@ -1,0 +1,355 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Plans whole tasks: to take a thing, and to put it down, with one grasp that suits both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from time import monotonic
+
+import numpy as np
+
+from roborefer_grasping.core.grasps import Grasp, with_tilts
+from roborefer_grasping.core.gripper import Gripper
+from roborefer_grasping.core.kinematics import forward, inverse
+from roborefer_grasping.core.occupancy import SHADOW, SUPPORT, TARGET
+from roborefer_grasping.core.placing import Placement
+from roborefer_grasping.core.planning.collision import CollisionChecker
+from roborefer_grasping.core.planning.interface import (
+    MotionPlanner,
+    PlanRequest,
+    PlanResult,
+    Status,
+    Trajectory,
+)
+from roborefer_grasping.core.planning.line import follow_poses, poses_between
+from roborefer_grasping.core.robot import Array, Limits, Robot
+from roborefer_grasping.core.world import Held, World
+
+
+class Failure(StrEnum):
+    """Why there is no plan."""
+
+    NO_GRASP = "no_grasp"
+    UNREACHABLE = "unreachable"
+    NO_PATH = "no_path"
+    TIMEOUT = "timeout"
+    NO_PLACE = "no_place"
+    START_IN_COLLISION = "start_in_collision"
+    START_OUTSIDE_LIMITS = "start_outside_limits"
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """Distances and times of pick and place.
+
+    Attributes:
+        approach_m: Length of the straight way to a grasp.
+        lift_m: Height to which a grasped thing is lifted straight up.
+        retreat_m: Length of the straight way back after letting go.
+        deadline_s: For one task's planning.
+        candidates: Most grasps or placements that are looked at closely.
+        line_speed: Share of the speed limit on straight ways near things.
+    """
+
+    approach_m: float = 0.09
+    lift_m: float = 0.10
+    retreat_m: float = 0.08
+    deadline_s: float = 15.0
+    candidates: int = 60
+    line_speed: float = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class TaskPlan:
+    """Motions of one task, in order; each starts where the one before ends.
+
+    Attributes:
+        free: To the beginning of the straight way.
+        approach: Straight to the grasp, or down to the place.
+        depart: Straight up with the thing, or back from it.
+        grasp: The chosen grasp.
+        placement: The chosen placement; None when picking.
+    """
+
+    free: Trajectory
+    approach: Trajectory
+    depart: Trajectory
+    grasp: Grasp
+    placement: Placement | None = None
+
+
+@dataclass(frozen=True)
+class NoPlan:
+    """Why a task has no plan, with one sentence for people."""
+
+    failure: Failure
+    message: str
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """A straight way with its configurations, first to last."""
+
+    configurations: Array
+    index: int
+
+
+CheckerFactory = Callable[[World], CollisionChecker]
+
+
+class TaskPlanner:
+    """Chooses among grasps and placements and has their motions planned."""
+
+    def __init__(
+        self,
+        robot: Robot,
+        gripper: Gripper,
+        planner: MotionPlanner,
+        limits: Limits,
+        settings: TaskSettings | None = None,
+    ) -> None:
+        self.robot, self.gripper, self.planner = robot, gripper, planner
+        self.limits, self.settings = limits, settings or TaskSettings()
+        factor = self.settings.line_speed
+        self._line_limits = limits.scaled(factor, factor)
+
+    def plan_pick(
+        self,
+        start: Array,
+        grasps: Sequence[Grasp],
+        world: World,
+        held: Held | None = None,
+        placeable: Callable[[Grasp], bool] | None = None,
+    ) -> TaskPlan | NoPlan:
+        """Plan to take the thing called "target" in the world.
+
+        Args:
+            start: Radians, shape (6,).
+            grasps: Best first, without tilted variants.
+            world: Everything, the target and its shadow included.
+            held: The target's solids in the frame of the base, as it stands now; it is carried
+                along when lifting.
+            placeable: Tells whether a grasp could also put the thing down where it shall go.
+        """
+        until = monotonic() + self.settings.deadline_s
+        variants = sorted((v for g in grasps for v in with_tilts(g)), key=lambda g: -g.quality)
+        if not variants:
+            return NoPlan(Failure.NO_GRASP, "the jaw fits nowhere on what was seen of the target")
+        tried, why = 0, NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
+        for opening in sorted({_level(g.opening, self.gripper) for g in variants}):
+            group = [g for g in variants if _level(g.opening, self.gripper) == opening]
+            open_world = replace(world, jaw=opening)
+            checker = CollisionChecker(
+                self.robot, self.gripper, open_world.allowing(*_present(world, TARGET, SHADOW))
+            )
+            ways: list[_Way] = []
+            for index, grasp in enumerate(group[: self.settings.candidates]):
+                if monotonic() > until:
+                    return NoPlan(Failure.TIMEOUT, "the time for planning is over")
+                if placeable is not None and not placeable(grasp):
+                    why = NoPlan(Failure.NO_PLACE, "no grasp could put the thing down there")
+                    continue
+                back = grasp.pose.copy()
+                back[:3, 3] -= grasp.pose[:3, 2] * self.settings.approach_m
+                ways += self._ways(checker, start, back, grasp.pose, index)
+                if len(ways) >= 6:
+                    break
+            tried += len(ways)
+            if not ways:
+                continue
+            plan = self._pick_along(start, group, ways, open_world, held, until)
+            if isinstance(plan, TaskPlan):
+                return plan
+            why = plan
+        return why
+
+    def plan_place(
+        self,
+        start: Array,
+        grasp: Grasp,
+        placements: Sequence[Placement],
+        world: World,
+    ) -> TaskPlan | NoPlan:
+        """Plan to put down what is held.
+
+        Args:
+            start: Radians, shape (6,).
+            grasp: The grasp by which the thing was taken, in the frame of the base then.
+            placements: Where the thing may go, best first.
+            world: With `held` in the frame of the TCP, without the thing itself.
+        """
+        until = monotonic() + self.settings.deadline_s
+        if not placements:
+            return NoPlan(Failure.NO_PLACE, "there is no free and level place of that size there")
+        landing = world.allowing(*_present(world, SUPPORT))
+        checker = CollisionChecker(self.robot, self.gripper, landing)
+        ways: list[_Way] = []
+        for index, placement in enumerate(placements[: self.settings.candidates]):
+            if monotonic() > until:
+                return NoPlan(Failure.TIMEOUT, "the time for planning is over")
+            goal = placement.motion @ grasp.pose
+            above = goal.copy()
+            above[2, 3] += self.settings.approach_m
+            ways += self._ways(checker, start, above, goal, index)
+            if len(ways) >= 6:
+                break
+        if not ways:
+            return NoPlan(Failure.UNREACHABLE, "the arm reaches no free place there")
+        free, way = self._to_any(start, ways, world, until)
+        if free.trajectory is None:
+            return _no_path(free)
+        placement = placements[way.index]
+        approach = self._line(way.configurations, landing)
+        if approach.trajectory is None:
+            return _no_path(approach)
+        end = way.configurations[-1]
+        empty = replace(landing, held=None, jaw=min(self.gripper.opening, world.jaw + 0.03))
+        depart = self._retreat(end, empty)
+        if depart.trajectory is None:
+            return _no_path(depart)
+        return TaskPlan(free.trajectory, approach.trajectory, depart.trajectory, grasp, placement)
+
+    def reaches(self, pose: Array) -> bool:
+        """Tell whether any configuration within limits brings the TCP to this pose."""
+        flange = pose[None] @ np.linalg.inv(self.gripper.t_tool_tcp)
+        return bool(np.isfinite(inverse(self.robot, flange)).all(axis=-1).any())
+
+    def _pick_along(
+        self,
+        start: Array,
+        grasps: Sequence[Grasp],
+        ways: list[_Way],
+        world: World,
+        held: Held | None,
+        until: float,
+    ) -> TaskPlan | NoPlan:
+        free, way = self._to_any(start, ways, world, until)
+        if free.trajectory is None:
+            return _no_path(free)
+        grasp = grasps[way.index]
+        closing = world.allowing(*_present(world, TARGET, SHADOW))
+        approach = self._line(way.configurations, closing)
+        if approach.trajectory is None:
+            return _no_path(approach)
+        carried = without(world, TARGET, SHADOW)
+        carried = replace(carried, held=held_by(held, grasp), jaw=grasp.width)
+        carried = carried.allowing(*_present(carried, SUPPORT))
+        depart = self._lift(way.configurations[-1], carried)
+        if depart.trajectory is None:
+            return _no_path(depart)
+        return TaskPlan(free.trajectory, approach.trajectory, depart.trajectory, grasp)
+
+    def _ways(
+        self, checker: CollisionChecker, start: Array, first: Array, last: Array, index: int
+    ) -> list[_Way]:
+        """Straight ways from one pose to another that touch nothing, one per arm branch."""
+        poses = poses_between(last, first)
+        flange = poses[:1] @ np.linalg.inv(self.gripper.t_tool_tcp)
+        (branches,) = inverse(self.robot, flange, float(start[5]))
+        ways = []
+        for branch in branches[np.isfinite(branches).all(axis=1)]:
+            if not checker.is_free(branch):
+                continue
+            path = follow_poses(self.robot, self.gripper, branch, poses[1:])
+            if isinstance(path, str) or checker.first_blocked(path) >= 0:
+                continue
+            ways.append(_Way(path[::-1], index))
+        return ways
+
+    def _to_any(
+        self, start: Array, ways: list[_Way], world: World, until: float
+    ) -> tuple[PlanResult, _Way]:
+        """Plan to the beginning of any way; whole turns are left to the planner's limits."""
+        self.planner.set_world(world)
+        goals = np.array([way.configurations[0] for way in ways])
+        nearest = _turned_near(self.robot, goals, start)
+        result = self.planner.plan(
+            PlanRequest(
+                start,
+                joints=nearest,
+                limits=self.limits,
+                deadline_s=max(0.1, until - monotonic()),
+            )
+        )
+        if result.trajectory is None:
+            return result, ways[0]
+        way = ways[result.goal]
+        shift = result.trajectory.positions[-1] - way.configurations[0]
+        return result, _Way(way.configurations + shift, way.index)
+
+    def _line(self, configurations: Array, world: World) -> PlanResult:
+        self.planner.set_world(world)
+        poses = forward(self.robot, configurations) @ self.gripper.t_tool_tcp
+        return self.planner.plan(
+            PlanRequest(configurations[0], line=poses[-1:], limits=self._line_limits)
+        )
+
+    def _lift(self, start: Array, world: World) -> PlanResult:
+        self.planner.set_world(world)
+        pose = forward(self.robot, start) @ self.gripper.t_tool_tcp
+        result = PlanResult(Status.LINE_BLOCKED, "no room to lift")
+        for share in (1.0, 0.6, 0.35):
+            goal = pose.copy()
+            goal[2, 3] += self.settings.lift_m * share
+            result = self.planner.plan(
+                PlanRequest(start, line=goal[None], limits=self._line_limits)
+            )
+            if result.trajectory is not None:
+                return result
+        return result
+
+    def _retreat(self, start: Array, world: World) -> PlanResult:
+        self.planner.set_world(world)
+        pose = forward(self.robot, start) @ self.gripper.t_tool_tcp
+        back = pose.copy()
+        back[:3, 3] -= pose[:3, 2] * self.settings.retreat_m
+        return self.planner.plan(PlanRequest(start, line=back[None], limits=self._line_limits))
+
+
+def held_by(target: Held | None, grasp: Grasp) -> Held | None:
+    """Take solids from the frame of the base into that of the TCP at the grasp."""
+    if target is None:
+        return None
+    to_tcp = np.linalg.inv(grasp.pose)
+    return Held(
+        target.name, tuple(replace(part, pose=to_tcp @ part.pose) for part in target.parts)
+    )
+
+
+def without(world: World, *names: str) -> World:
+    """The world after these things have gone."""
+    left = tuple(o for o in world.obstacles if o.name not in names)
+    return replace(world, obstacles=left, touchable=world.touchable - set(names))
+
+
+def _present(world: World, *names: str) -> list[str]:
+    known = {o.name for o in world.obstacles}
+    return [name for name in names if name in known]
+
+
+def _level(opening: float, gripper: Gripper) -> float:
+    """Openings in three steps, so that few collision models are needed."""
+    for share in (0.5, 0.75):
+        if opening <= gripper.opening * share:
+            return gripper.opening * share
+    return gripper.opening
+
+
+def _turned_near(robot: Robot, goals: Array, start: Array) -> Array:
+    """Add whole turns so that each joint comes as close to the start as limits allow."""
+    turned = goals + 2 * np.pi * np.round((start - goals) / (2 * np.pi))
+    too_high, too_low = turned > robot.limits.upper, turned < robot.limits.lower
+    return np.asarray(turned - 2 * np.pi * too_high + 2 * np.pi * too_low)
+
+
+def _no_path(result: PlanResult) -> NoPlan:
+    kinds = {
+        Status.TIMEOUT: Failure.TIMEOUT,
+        Status.START_IN_COLLISION: Failure.START_IN_COLLISION,
+        Status.START_OUTSIDE_LIMITS: Failure.START_OUTSIDE_LIMITS,
+        Status.GOAL_UNREACHABLE: Failure.UNREACHABLE,
+    }
+    return NoPlan(kinds.get(result.status, Failure.NO_PATH), result.message)

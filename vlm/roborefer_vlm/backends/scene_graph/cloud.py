@@ -14,9 +14,9 @@ import numpy.typing as npt
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.types import BoolArray, FloatArray, Intrinsics, Query
 
-# Cells that a surface normal is fitted over: large enough for the noise of a camera at 1 m,
-# small enough for the side of a cup.
-NORMAL_RADIUS_PX = 4
+# Half the span that a surface normal is measured over: long enough for the noise of a camera at
+# 1 m, short enough for the side of a cup.
+NORMAL_RADIUS_M = 0.008
 # Fewer measurements than this describe no scene.
 FEWEST_MEASUREMENTS = 100
 FARTHEST_M = 20.0
@@ -94,12 +94,18 @@ class Cloud:
         return np.asarray((farthest - nearest > 0.012 + 0.012 * z) & self.valid)
 
     @cached_property
+    def normal_radius(self) -> int:
+        """Half the span that normals are measured over, pixels."""
+        middle = float(np.median(self.depth[self.valid])) if self.valid.any() else 1.0
+        return int(np.clip(round(NORMAL_RADIUS_M * self.intrinsics.fx / middle), 3, 10))
+
+    @cached_property
     def normals(self) -> FloatArray:
         """Unit normals towards the camera, shape (height, width, 3); zero where not known.
 
         The cross product of the differences between means over small windows on either side.
         """
-        radius = NORMAL_RADIUS_PX
+        radius = self.normal_radius
         window = (radius + 1, radius + 1)
         usable = (self.valid & ~self.edges).astype(np.float32)
         weight = cv2.boxFilter(usable, -1, window)

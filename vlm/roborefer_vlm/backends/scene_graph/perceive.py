@@ -10,20 +10,23 @@ from dataclasses import replace
 import numpy as np
 
 from roborefer_vlm.backends.scene_graph.boxes import upright_box
+from roborefer_vlm.backends.scene_graph.detector import Detector
+from roborefer_vlm.backends.scene_graph.naming_boxes import name_segments
 from roborefer_vlm.backends.scene_graph.resting import find_supports
+from roborefer_vlm.backends.scene_graph.segmentation import DepthSegmenter, Segmenter
 from roborefer_vlm.backends.scene_graph.shapes import shape_words, size_words
-from roborefer_vlm.backends.scene_graph.surfaces import Level, find_levels
+from roborefer_vlm.backends.scene_graph.surfaces import Level, find_levels, main_level
 from roborefer_vlm.backends.scene_graph.things import Thing, measure
 from roborefer_vlm.backends.scene_graph.view import View
 from roborefer_vlm.scenes.graph import Scene, SceneObject, Surface
-from roborefer_vlm.types import Query
+from roborefer_vlm.types import GivenObject, Query
 
 
 def build_scene(
     query: Query,
     *,
-    segmenter: object | None = None,
-    detector: object | None = None,
+    segmenter: Segmenter | None = None,
+    detector: Detector | None = None,
     phrases: Sequence[str] = (),
 ) -> Scene:
     """Return the scene of a view: things with their looks, and what they stand on.
@@ -33,17 +36,18 @@ def build_scene(
 
     Args:
         query: With metric depth and intrinsics; its `objects` are used where it has any.
-        segmenter: Finds things where none are given.
-        detector: Open-vocabulary detector that finds and names them.
+        segmenter: Finds things where none are given; None: by depth, see segmentation.
+        detector: Open-vocabulary detector that names them; without it they have no names.
         phrases: What the detector shall look for, such as "red mug".
 
     Raises:
         QueryError: Depth or intrinsics are missing, or next to nothing was measured.
     """
     view = View.of(query)
-    found = [measure(view, o.mask, o.name, frozenset(o.attributes)) for o in query.objects]
+    seen = query.objects or _look(view, segmenter or DepthSegmenter(), detector, phrases)
+    found = [measure(view, o.mask, o.name, frozenset(o.attributes)) for o in seen]
     covered = np.zeros(view.cloud.depth.shape, bool)
-    for given in query.objects:
+    for given in seen:
         covered |= view.worked(given.mask)
     levels = find_levels(view, covered)
     numbers = [i for i, thing in enumerate(found, 1) if thing is not None]
@@ -56,6 +60,18 @@ def build_scene(
     ]
     objects = _objects(things, levels, ids)
     return Scene(view.camera, objects, surfaces, view.full.depth)
+
+
+def _look(
+    view: View, segmenter: Segmenter, detector: Detector | None, phrases: Sequence[str]
+) -> list[GivenObject]:
+    """Return the things that a view shows, named by the detector where there is one."""
+    segments = segmenter.segment(view)
+    if detector is None:
+        return [GivenObject("", mask) for mask in segments]
+    level = main_level(view, np.zeros(view.cloud.depth.shape, bool))
+    bare = np.zeros(view.full.depth.shape, bool) if level is None else view.shown(level.mask)
+    return name_segments(detector.detect(view.image, phrases), segments, bare)
 
 
 def _objects(

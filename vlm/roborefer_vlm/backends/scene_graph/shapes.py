@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from roborefer_vlm.scenes.graph import Array, OrientedBox, SceneObject
-from roborefer_vlm.types import FloatArray
+from roborefer_vlm.types import BoolArray, FloatArray
 
 # Thresholds are ratios of lengths of the box unless they carry a unit.
 FLAT = 0.35
@@ -47,37 +47,63 @@ def shape_words(points: FloatArray, box: OrientedBox, hollow: bool = False) -> f
 def is_hollow(points: FloatArray, eye: Array) -> bool:
     """Tell whether things could be put into a thing: the eye sees deep through its rim.
 
-    The rim is what is highest. Where a line of sight passes the rim's plane inside the rim but
-    ends well below it, there is no lid. A dome or a lying bottle has no wide rim.
-
     Args:
         points: Its visible surface in the scene's frame, shape (N, 3).
         eye: Where the viewer is, shape (3,).
     """
-    if len(points) < FEWEST_POINTS:
+    crossing = _rim_crossing(points, eye)
+    if crossing is None:
         return False
+    room, deep = crossing
+    inside = room > 0
+    return bool(inside.sum() >= FEWEST_POINTS and deep[inside].mean() > OPEN_SHARE)
+
+
+def through_opening(points: FloatArray, eye: Array) -> tuple[BoolArray, Array]:
+    """Return which points of a hollow thing are seen through its rim.
+
+    Args:
+        points: Its visible surface in the scene's frame, shape (N, 3).
+        eye: Where the viewer is, shape (3,).
+
+    Returns:
+        Which points lie inside, shape (N,), and how far within the rim each line of sight
+        passes, shape (N,), metres.
+    """
+    crossing = _rim_crossing(points, eye)
+    if crossing is None:
+        return np.zeros(len(points), bool), np.zeros(len(points))
+    room, deep = crossing
+    return (room > 0) & deep, room
+
+
+def _rim_crossing(points: FloatArray, eye: Array) -> tuple[Array, BoolArray] | None:
+    """Return how far within the rim lines of sight pass, and which end well below it.
+
+    The rim is what is highest. Where a line of sight passes the rim's plane inside the rim but
+    ends well below it, there is no lid. A dome or a lying bottle has no wide rim: None.
+    """
+    if len(points) < FEWEST_POINTS:
+        return None
     low, top = np.quantile(points[:, 2], [0.02, 0.98])
     height = top - low
-    deep = max(0.012, 0.2 * height)
-    if height < 1.5 * deep or eye[2] < top + 0.02:
-        return False
+    depth = max(0.012, 0.2 * height)
+    if height < 1.5 * depth or eye[2] < top + 0.02:
+        return None
     rim = points[points[:, 2] > top - max(0.008, 0.15 * height)]
     outline = _hull(rim)
     if len(outline) < 3 or cv2.contourArea(outline) < 0.3 * cv2.contourArea(_hull(points)):
-        return False
+        return None
     middle = (outline.min(axis=0) + outline.max(axis=0)) / 2
     around = rim[:, :2] - middle
     sectors = np.bincount(np.int64(np.arctan2(around[:, 1], around[:, 0]) / (np.pi / 3) + 3) % 6)
     if np.count_nonzero(sectors) < 5:
-        return False
+        return None
     # Where each line of sight passes the rim's plane.
     share = (eye[2] - top) / np.maximum(eye[2] - points[:, 2], 1e-6)
-    passed = (eye + share[:, None] * (points - eye))[:, :2].astype(np.float32)
-    inset = np.ascontiguousarray((outline - middle) * 0.8 + middle, np.float32)
-    inside = _within(passed, inset)
-    if inside.sum() < FEWEST_POINTS:
-        return False
-    return bool((points[inside, 2] < top - deep).mean() > OPEN_SHARE)
+    passed = (eye + share[:, None] * (points - eye))[:, :2]
+    inset = (outline - middle) * 0.8 + middle
+    return _depth_within(passed, inset), np.asarray(points[:, 2] < top - depth)
 
 
 def size_words(objects: Sequence[SceneObject]) -> list[frozenset[str]]:
@@ -146,14 +172,14 @@ def _fits(outline: Array | FloatArray, size: float) -> tuple[float, float]:
         return np.inf, np.inf
     low, high = np.quantile(outline, [0.01, 0.99], axis=0)
     rectangle = float(np.median(np.minimum(np.abs(outline - low), np.abs(outline - high)).min(1)))
-    center, radius = _circle(outline)
+    center, radius = fit_circle(outline)
     if not 0.3 * size < radius < 0.75 * size:
         return np.inf, rectangle
     distance = np.abs(np.linalg.norm(outline - center, axis=1) - radius)
     return float(np.median(distance)), rectangle
 
 
-def _circle(outline: Array | FloatArray) -> tuple[Array, float]:
+def fit_circle(outline: Array | FloatArray) -> tuple[Array, float]:
     """Return centre and radius of the circle of least algebraic distance (Kasa, 1976)."""
     system = np.column_stack([2 * outline, np.ones(len(outline))]).astype(float)
     solution = np.linalg.lstsq(system, np.square(outline).sum(1), rcond=None)[0]
@@ -161,9 +187,18 @@ def _circle(outline: Array | FloatArray) -> tuple[Array, float]:
     return solution[:-1], float(np.sqrt(max(squared, 0.0)))
 
 
+def fit_circle_robustly(outline: Array | FloatArray) -> tuple[Array, float]:
+    """Return centre and radius of the circle that most of the points, shape (N, 2), lie on."""
+    center, radius = fit_circle(outline)
+    for _ in range(3):
+        distance = np.abs(np.linalg.norm(outline - center, axis=1) - radius)
+        center, radius = fit_circle(outline[distance <= np.quantile(distance, 0.7)])
+    return center, radius
+
+
 def _ball_misfit(points: Array, size: float) -> float:
     """Return the median distance of points to the sphere that fits them, metres."""
-    center, radius = _circle(points)
+    center, radius = fit_circle(points)
     if not 0.35 * size < radius < 0.7 * size:
         return np.inf
     return float(np.median(np.abs(np.linalg.norm(points - center, axis=1) - radius)))
@@ -178,9 +213,11 @@ def _hull(points: FloatArray | Array) -> FloatArray:
     )
 
 
-def _within(places: FloatArray, polygon: FloatArray) -> np.ndarray:
-    """Tell which places, shape (N, 2), lie inside a convex polygon."""
+def _depth_within(places: Array, polygon: FloatArray) -> Array:
+    """Return how far places, shape (N, 2), lie within a convex polygon; negative outside."""
     ahead = np.roll(polygon, -1, axis=0) - polygon
+    length = np.maximum(np.linalg.norm(ahead, axis=1), 1e-9)
     offset = places[:, None] - polygon
-    side = ahead[:, 0] * offset[..., 1] - ahead[:, 1] * offset[..., 0]
-    return np.asarray((side >= 0).all(1) | (side <= 0).all(1))
+    side = (ahead[:, 0] * offset[..., 1] - ahead[:, 1] * offset[..., 0]) / length
+    # Positive on the inner side for one direction of the outline, negative for the other.
+    return np.asarray(np.maximum(side.min(axis=1), (-side).min(axis=1)), float)

@@ -20,8 +20,6 @@ SHOWN = 40
 
 _NUMBER = re.compile(r"[+-]?[0-9]++(?:\.[0-9]*+)?+(?![0-9A-Za-z_.])", re.ASCII)
 _SPACE = re.compile(r"[ \t\r\n]*+")
-# What stands where a number should be, even if it is not one: digits of any script, nan, inf.
-_NUMBER_LIKE = re.compile(r"[+-]?\.?\d|[+-]?(?:nan|inf)", re.IGNORECASE)
 
 
 class Scanner:
@@ -56,12 +54,6 @@ class Scanner:
             return True
         self.at = start
         return False
-
-    def at_number_like(self) -> bool:
-        """Tell whether, after space, something stands here that wants to be a number."""
-        match = _SPACE.match(self.text, self.at)
-        assert match is not None
-        return _NUMBER_LIKE.match(self.text, match.end()) is not None
 
     def number(self) -> float:
         """Move over space and one number and return it; finite always.

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from threading import Event
+from unittest.mock import MagicMock
 
 import pytest
 import torch
@@ -12,7 +14,7 @@ from roborefer_vlm.model.cache import KeyValueCache
 from roborefer_vlm.model.checkpoint import load_checkpoint, random_model
 from roborefer_vlm.model.configuration import RoboReferConfig
 from roborefer_vlm.model.decoder_step import decode
-from roborefer_vlm.model.decoding import Decoding, Draw, StepPool
+from roborefer_vlm.model.decoding import DecodeStep, Decoding, Draw, RecordedStep, StepPool
 from roborefer_vlm.model.reading import group_by_length, read_prompts
 from roborefer_vlm.types import Sampling
 
@@ -89,6 +91,66 @@ def test_recorded_steps_give_what_eager_ones_give(tiny, requests, decoding):
             recorded = model.generate(batch, decoding=decoding, **arguments)
 
             assert [one.samples for one in recorded] == [one.samples for one in expected]
+
+
+class PlayedGraph:
+    """Stands for a CUDA graph: playing it runs the step."""
+
+    def __init__(self):
+        self.step, self.plays = None, 0
+
+    def replay(self):
+        self.plays += 1
+        DecodeStep._run(self.step)
+
+
+@pytest.fixture
+def played_graphs(model, monkeypatch):
+    """Let steps be recorded without CUDA, trying them out included."""
+    monkeypatch.setattr(model.generator, "_steps", StepPool(model.llm))
+    made: list[PlayedGraph] = []
+
+    @contextmanager
+    def record(graph):
+        made.append(graph)
+        yield
+
+    monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", PlayedGraph)
+    monkeypatch.setattr(torch.cuda, "graph", record)
+    monkeypatch.setattr(torch.cuda, "Stream", MagicMock())
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "current_stream", MagicMock())
+    take, original = StepPool._take_kept, RecordedStep._record
+
+    def remember(step):
+        graph = original(step)
+        graph.step = step
+        return graph
+
+    monkeypatch.setattr(RecordedStep, "_record", remember)
+    monkeypatch.setattr(StepPool, "_take_kept", lambda self, *a: take(self, *a[:3], True))
+    return made
+
+
+def test_recording_leaves_no_trace_in_answers(model, requests, played_graphs):
+    for batch in (requests[:1], requests[:3], requests[1:4], requests[:1]):
+        for sampling in (Sampling(), Sampling(samples=2, temperature=1.5, seed=5)):
+            arguments = {"max_new_tokens": 20, "sampling": sampling}
+            expected = model.generate(batch, decoding=Decoding.EAGER, **arguments)
+
+            recorded = model.generate(batch, decoding=Decoding.COMPILED, **arguments)
+
+            assert [one.samples for one in recorded] == [one.samples for one in expected]
+    assert sum(graph.plays for graph in played_graphs) > 100
+
+
+def test_recorded_steps_are_kept_for_batches_of_like_size(model, requests, played_graphs):
+    for batch in (requests[:1], requests[:3], requests, requests[1:2], requests[:4]):
+        model.generate(batch, max_new_tokens=5, decoding=Decoding.COMPILED)
+
+    # One row, and four rows; three rows take the step of four.
+    assert len(played_graphs) == 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -77,7 +77,7 @@ def ask(relation, subject, anchors, *others, view=None, **more):
 
 
 @pytest.mark.parametrize(("relation", "dual"), DUALS)
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(a=things(1), b=things(2), frame=st.sampled_from([Frame.VIEWER, Frame.WORLD]))
 def test_a_relation_is_its_dual_with_the_places_changed(relation, dual, a, b, frame):
     assert ask(relation, a, [b], frame=frame) == pytest.approx(
@@ -100,7 +100,7 @@ def test_opposites_never_both_hold(relation, opposite, a, b, frame):
 
 
 @pytest.mark.parametrize("relation", Relation)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(a=things(1), b=things(2), c=things(3), angle=yaw, x=coordinate, y=coordinate)
 def test_turning_and_shifting_world_and_viewer_together_changes_nothing(
     relation, a, b, c, angle, x, y
@@ -120,7 +120,7 @@ def test_turning_and_shifting_world_and_viewer_together_changes_nothing(
 
 
 @pytest.mark.parametrize("relation", [r for r in Relation if RULES[r].fewest > 0])
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(a=things(1), b=things(2), c=things(3), x=coordinate, y=coordinate, z=coordinate)
 def test_world_relations_do_not_ask_where_the_camera_is(relation, a, b, c, x, y, z):
     anchors = anchors_for(relation, b, c)
@@ -138,7 +138,7 @@ SCALE_FREE = [
 
 
 @pytest.mark.parametrize("relation", SCALE_FREE)
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(x=coordinate, y=coordinate, z=coordinate, angle=yaw, factor=st.floats(1, 20))
 def test_relations_without_metres_do_not_depend_on_scale(relation, x, y, z, angle, factor):
     # Large enough that the floors for points and for noise play no part.
@@ -160,7 +160,7 @@ def test_relations_without_metres_do_not_depend_on_scale(relation, x, y, z, angl
 
 
 @pytest.mark.parametrize("relation", Relation)
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=8, deadline=None, derandomize=True)
 @given(a=things(1), b=things(2), c=things(3), point=st.tuples(coordinate, coordinate, coordinate))
 def test_scores_are_numbers_from_0_to_1_in_every_frame(relation, a, b, c, point):
     anchors = anchors_for(relation, b, c)
@@ -244,7 +244,7 @@ def test_surfaces_can_be_anchors_of_everything_that_needs_no_front(relation):
     assert np.isfinite(scores).all()
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=20, deadline=None, derandomize=True)
 @given(a=things(1), b=things(2), key=st.sampled_from(Key), angle=yaw)
 def test_measures_are_finite_and_move_with_the_world(a, b, key, angle):
     rotation, shift = turn(angle), np.array([0.4, -0.2, 0.0])

@@ -15,7 +15,7 @@ from roborefer_vlm.scenes.grounding import LEAST_RELATION, Grounder, NothingFits
 from roborefer_vlm.scenes.part_places import surface_relations
 from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
-from roborefer_vlm.scenes.pointing import part_pixel, region_pixel
+from roborefer_vlm.scenes.pointing import part_pixel, place_pixel, region_pixel
 from roborefer_vlm.scenes.program import (
     Constraint,
     Part,
@@ -23,13 +23,28 @@ from roborefer_vlm.scenes.program import (
     Space,
     Thing,
 )
-from roborefer_vlm.scenes.relations import Relation, relation_scores
+from roborefer_vlm.scenes.relations import Key, Relation, measure, relation_scores
 from roborefer_vlm.scenes.wording import describe
 from roborefer_vlm.types import Pixel, TargetKind
 
 # From this far from the next obstacle or edge on, more room makes a place no better.
 ROOMY_M = 0.04
 MOST_POINTS = 6000
+# Between clearly right and just acceptable places the clearly right one is taken.
+SHARPNESS = 2
+# "Left of" a thing means within about this many of its diagonals, and at least so far.
+REACH = 0.8
+LEAST_REACH_M = 0.15
+_BESIDE = (
+    Relation.LEFT,
+    Relation.RIGHT,
+    Relation.FRONT,
+    Relation.BEHIND,
+    Relation.DIRECTLY_LEFT,
+    Relation.DIRECTLY_RIGHT,
+    Relation.DIRECTLY_FRONT,
+    Relation.DIRECTLY_BEHIND,
+)
 
 
 class Candidates(Protocol):
@@ -159,10 +174,53 @@ def _spot_on(grounder: Grounder, space: Space, place: Place | None, find: FindSp
         low, high = values[good].min(), values[good].max()
         scores = scores * (0.2 + 0.8 * np.clip((values - low) / max(high - low, 1e-9), 0, 1))
     fits = float(scores.max())
-    roomy = scores * np.clip(clearance / ROOMY_M, 0.1, 1)
+    roomy = scores**SHARPNESS * np.clip(clearance / ROOMY_M, 0.1, 1)
+    roomy *= _nearness(grounder, space, places) * _in_sight_line(grounder, space, pixels)
     k = scene.camera.intrinsics
     pixel, _ = region_pixel(pixels, roomy, k.width, k.height)
     return Spot(pixel, fits, TargetKind.FREE_SPACE)
+
+
+def _nearness(grounder: Grounder, space: Space, places: Places) -> Array:
+    """Return how near each place is to what it is left of, or in front of, shape (N,), 0 to 1.
+
+    Of the half plane left of a cup people mean the part next to it.
+    """
+    result = np.ones(len(places))
+    for constraint in space.constraints:
+        if constraint.relation not in _BESIDE or constraint.negated or constraint.distance_m:
+            continue
+        near = np.zeros(len(places))
+        for grounded in grounder.groundings(constraint):
+            for place in grounded.places:
+                reach = max(LEAST_REACH_M, REACH * float(Places.of_objects([place]).diagonals[0]))
+                away = measure(Key.FAR, grounder.scene, places, place) / reach
+                near = np.maximum(near, grounded.weight * np.exp(-(away**2)))
+        result *= near
+    return result
+
+
+def _in_sight_line(grounder: Grounder, space: Space, pixels: Array) -> Array:
+    """Return how near each pixel is to the middle between two anchors as they are seen, (N,).
+
+    "Between" holds in space; of that, people point at what lies between the two in the picture.
+    """
+    result = np.ones(len(pixels))
+    for constraint in space.constraints:
+        if constraint.relation is not Relation.BETWEEN or constraint.negated:
+            continue
+        near = np.zeros(len(pixels))
+        for grounded in grounder.groundings(constraint):
+            ends = [place_pixel(grounder.scene, place) for place in grounded.places]
+            seen = [np.array([end.u, end.v]) for end in ends if end is not None]
+            if len(seen) != 2:
+                continue
+            first, second = seen
+            half = max(float(np.linalg.norm(second - first)) / 2, 1.0)
+            away = np.linalg.norm(pixels - (first + second) / 2, axis=1) / half
+            near = np.maximum(near, grounded.weight * np.exp(-(away**2)))
+        result *= near if near.any() else 1.0
+    return result
 
 
 def _anchor_of(grounder: Grounder, anchor: object) -> Place | None:

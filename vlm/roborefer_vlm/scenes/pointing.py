@@ -9,6 +9,7 @@ import numpy as np
 
 from roborefer_vlm.scenes.graph import Array, Scene, SceneObject
 from roborefer_vlm.scenes.part_places import part_direction
+from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.program import Part, PartName, Side
 from roborefer_vlm.types import BoolArray, Pixel
 
@@ -17,7 +18,9 @@ _CENTRAL = 0.5
 # Share of a thing, from its outermost point on, that counts as its side or end.
 _END = 0.18
 # Share of the best score from which a free place counts as part of the region meant.
-_REGION = 0.7
+_REGION = 0.6
+# Distance from the border of a region that is enough, as a share of the root of its area.
+_DEEP = 0.2
 
 
 def inner_pixel(mask: BoolArray) -> Pixel:
@@ -47,6 +50,13 @@ def thing_pixel(scene: Scene, thing: SceneObject) -> Pixel | None:
     k = scene.camera.intrinsics
     pixel = Pixel(float(pixels[0, 0]), float(pixels[0, 1]))
     return pixel if np.isfinite(pixels).all() and pixel.inside(k.width, k.height) else None
+
+
+def place_pixel(scene: Scene, place: Place) -> Pixel | None:
+    """Return where a thing or surface is in the image; None: nowhere."""
+    if isinstance(place, SceneObject):
+        return thing_pixel(scene, place)
+    return inner_pixel(place.mask) if place.mask is not None and place.mask.any() else None
 
 
 def part_pixel(scene: Scene, thing: SceneObject, part: Part) -> Pixel | None:
@@ -157,7 +167,10 @@ def region_pixel(pixels: Array, scores: Array, width: int, height: int) -> tuple
     mask[:, 0] = mask[:, -1] = 0
     mask[grid[~chosen, 1] + 1, grid[~chosen, 0] + 1] = 0
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 5)[grid[:, 1] + 1, grid[:, 0] + 1]
-    best = int(np.argmax(np.where(chosen, scores * np.sqrt(depth + 1e-6), -1.0)))
+    # Deep enough inside is enough: a wide region far off shall not win over a good narrow one.
+    enough = _DEEP * np.sqrt(mask.sum())
+    inside = np.sqrt(np.clip(depth / enough, 1e-3, 1))
+    best = int(np.argmax(np.where(chosen, scores * inside, -1.0)))
     return Pixel(float(pixels[best, 0]), float(pixels[best, 1])), best
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from roborefer_vlm.scenes.graph import Scene, SceneObject
+from roborefer_vlm.scenes.graph import Scene
 from roborefer_vlm.scenes.grounding import Grounder
 from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
-from roborefer_vlm.scenes.pointing import inner_pixel, thing_pixel
+from roborefer_vlm.scenes.pointing import place_pixel
 from roborefer_vlm.scenes.program import Part, Thing
 from roborefer_vlm.scenes.wording import describe
 from roborefer_vlm.types import PerceptionType, Pixel, ReasoningStep
@@ -26,13 +26,6 @@ def position_step(scene: Scene, target: str, pixel: Pixel) -> ReasoningStep:
     x, y = pixel.normalised(k.width, k.height)
     text = f"[Position] [{target}]: [({x:.3f}, {y:.3f})]"
     return ReasoningStep(text, PerceptionType.POSITION, target, pixel)
-
-
-def place_pixel(scene: Scene, place: Place) -> Pixel | None:
-    """Return where a thing or surface is in the image; None: nowhere."""
-    if isinstance(place, SceneObject):
-        return thing_pixel(scene, place)
-    return inner_pixel(place.mask) if place.mask is not None and place.mask.any() else None
 
 
 def trace(grounder: Grounder, phrase: Thing, place: Place) -> Iterator[ReasoningStep]:

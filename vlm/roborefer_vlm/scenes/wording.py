@@ -176,10 +176,12 @@ def _(node: Part) -> str:
 
 @describe.register
 def _(node: Space) -> str:
-    said = [f"on {describe(node.surface)}"] if node.surface is not None else []
-    said += [describe(constraint) for constraint in node.constraints]
+    head = "the free space"
+    if node.surface is not None:
+        head = f"{head} on {describe(node.surface)}"
+    said = [describe(constraint) for constraint in node.constraints]
     said += [describe(order) for order in node.orders]
-    return _tied("the free space", said)
+    return _tied(head, said)
 
 
 @describe.register

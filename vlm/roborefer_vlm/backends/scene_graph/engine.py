@@ -13,11 +13,13 @@ from functools import partial
 from threading import Event
 
 from roborefer_vlm.backends.base import EngineInfo
+from roborefer_vlm.backends.scene_graph.detector import Detector
 from roborefer_vlm.backends.scene_graph.free_space import space_candidates
 from roborefer_vlm.backends.scene_graph.grammar import NotUnderstood, parse
 from roborefer_vlm.backends.scene_graph.matching import Matcher
 from roborefer_vlm.backends.scene_graph.mentions import mentioned
 from roborefer_vlm.backends.scene_graph.perceive import build_scene
+from roborefer_vlm.backends.scene_graph.segmentation import Segmenter
 from roborefer_vlm.exceptions import CancelledError, QueryError
 from roborefer_vlm.scenes.execution import Execution, Executor
 from roborefer_vlm.types import Answer, LatencySplit, Outcome, Query
@@ -33,7 +35,9 @@ class SceneGraphEngine:
         detector: Open-vocabulary detector that finds and names things; None: none.
     """
 
-    def __init__(self, *, segmenter: object | None = None, detector: object | None = None) -> None:
+    def __init__(
+        self, *, segmenter: Segmenter | None = None, detector: Detector | None = None
+    ) -> None:
         self._segmenter = segmenter
         self._detector = detector
         self._matcher = Matcher()

@@ -21,16 +21,14 @@ from roborefer_vlm.backends.scene_graph.lexicon import Lexicon, Tokens, lexicon
 from roborefer_vlm.backends.scene_graph.modifiers import spaced
 from roborefer_vlm.backends.scene_graph.phrase_chart import Found, PhraseChart, bounded
 from roborefer_vlm.backends.scene_graph.questions import questions
+from roborefer_vlm.backends.scene_graph.strain import strain
 from roborefer_vlm.backends.scene_graph.words import tokenise
 from roborefer_vlm.scenes.program import (
-    Part,
     Program,
-    Question,
     Request,
     Space,
     Target,
     Thing,
-    Viewer,
 )
 
 MOST_WORDS = 100
@@ -98,29 +96,6 @@ def _wanted(tokens: Tokens, words: Lexicon) -> list[Tokens]:
     return kept
 
 
-def strain(program: Program | Target, words: Lexicon) -> int:
-    """Count what makes a reading unnatural: things said of a table rather than of what is on it.
-
-    There is one table in view as a rule, so that "the spot on the table left of the mug" says
-    where the spot is, not which table is meant.
-    """
-    if isinstance(program, Request):
-        return sum(strain(target, words) for target in program.targets)
-    if isinstance(program, Question):
-        return 0
-    if isinstance(program, Part):
-        return strain(program.of, words)
-    own = 0
-    if isinstance(program, Thing):
-        said = sum(bool(c.anchors) for c in program.constraints) + len(program.orders)
-        own = said if words.is_surface(program.noun) else 0
-    inner: list[Target | Viewer | None] = [a for c in program.constraints for a in c.anchors]
-    inner += [order.anchor for order in program.orders]
-    if isinstance(program, Space):
-        inner.append(program.surface)
-    return own + sum(strain(a, words) for a in inner if isinstance(a, Thing | Part))
-
-
 class _Sentence:
     def __init__(self, tokens: Tokens, words: Lexicon) -> None:
         self.tokens = tuple(token for token in tokens if token not in ('"', ":", "`"))
@@ -139,7 +114,7 @@ class _Sentence:
                 else:
                     self.farthest = max(self.farthest, end)
             if found:
-                found.sort(key=lambda program: strain(program, self.words))
+                found.sort(key=strain)
                 return tuple(found[:MOST_PROGRAMS])
         return self._refusal()
 

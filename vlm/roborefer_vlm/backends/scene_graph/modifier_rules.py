@@ -136,7 +136,8 @@ class ModifierRules:
                         at + len(row),
                     )
                     break
-        for name, end in self.words.relations.at(self.tokens, at):
+        named = self.words.relations.at(self.tokens, at)
+        for name, end in named:
             frame = Frame.VIEWER
             if name == "in_facing_direction":
                 relation, frame = Relation.FRONT, Frame.OBJECT
@@ -145,9 +146,18 @@ class ModifierRules:
             if directly:
                 relation = _DIRECTLY.get(relation, relation)
             made = Constraint(relation, frame=frame, negated=negated, distance_m=distance)
-            found += self._to_anchor(made, end)
+            found += [
+                (mod, last)
+                for mod, last in self._to_anchor(made, end)
+                if end == named[0][1] or self._on_part(mod)
+            ]
         found += self._owned(at, negated, distance)
         return found
+
+    def _on_part(self, mod: Mod) -> bool:
+        """Tell whether a shorter phrase is meant: "on" the left side of a table, not of a mug."""
+        anchor = mod.anchors[0] if isinstance(mod, Constraint) and mod.anchors else None
+        return isinstance(anchor, Part) and self.words.is_surface(anchor.of.noun)
 
     def _to_anchor(self, made: Constraint, at: int) -> Found[Mod]:
         chart, found = self.chart, list[tuple[Mod, int]]()

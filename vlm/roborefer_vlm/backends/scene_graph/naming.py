@@ -107,7 +107,7 @@ class Naming:
         return [
             run
             for i, run in enumerate(runs[::-1])
-            if i == len(runs) - 1 or run[0] not in self.words.colors
+            if i == len(runs) - 1 or len(run) > 1 or run[0] not in self.words.colors
         ]
 
     def _head(self, phrase: Concept, name: Concept, thing: SceneObject) -> float:

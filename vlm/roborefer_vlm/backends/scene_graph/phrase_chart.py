@@ -30,6 +30,7 @@ from roborefer_vlm.backends.scene_graph.modifiers import (
     order_of,
     spaced,
 )
+from roborefer_vlm.backends.scene_graph.strain import strain
 from roborefer_vlm.backends.scene_graph.words import is_word, singular
 from roborefer_vlm.scenes.program import (
     Anchor,
@@ -61,10 +62,10 @@ _COMPOUND_PARTS = frozenset(
 
 
 def bounded(found: Found[Item]) -> Found[Item]:
-    """Keep the readings that reach farthest, few for each end, the first ones of each."""
+    """Keep the readings that reach farthest, few for each end, the most natural ones of each."""
     kept: Found[Item] = []
     per_end: dict[int, int] = {}
-    for item, end in sorted(found, key=lambda entry: -entry[1]):
+    for item, end in sorted(found, key=lambda entry: (-entry[1], strain(entry[0]))):
         if per_end.get(end, 0) < MOST_PER_END and (item, end) not in kept:
             per_end[end] = per_end.get(end, 0) + 1
             kept.append((item, end))

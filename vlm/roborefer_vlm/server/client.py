@@ -23,7 +23,7 @@ from roborefer_vlm.exceptions import (
     UnavailableError,
 )
 from roborefer_vlm.server.errors import exception_from_answer
-from roborefer_vlm.server.settings import is_loopback
+from roborefer_vlm.server.settings import SHORTEST_DEADLINE_S, is_loopback
 from roborefer_vlm.server.wire import answer_from_json, info_from_json, query_to_json
 from roborefer_vlm.types import Answer, Query
 
@@ -191,7 +191,7 @@ class Client:
         tried = 0
         while True:
             left_s = ends - time.monotonic()
-            if left_s <= 0:
+            if left_s < SHORTEST_DEADLINE_S:
                 raise DeadlineError(f"no answer in time after {tried} attempts")
             try:
                 return attempt(left_s)

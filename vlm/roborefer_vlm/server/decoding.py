@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from roborefer_vlm.exceptions import PictureError
 from roborefer_vlm.model.depth import to_metres
@@ -52,6 +53,11 @@ def decode_query(request: ReferIn, settings: ServerSettings, memory: Reservation
     if request.depth is not None:
         with blame("depth"):
             depth_m, relative = _decode_depth(request.depth, settings, memory)
+            if depth_m is not None and depth_m.shape != size:
+                raise PictureError(
+                    f"depth has {depth_m.shape[1]} x {depth_m.shape[0]} pixels, the image"
+                    f" {size[1]} x {size[0]}"
+                )
     intrinsics = None
     if request.intrinsics is not None:
         with blame("intrinsics"):
@@ -98,12 +104,16 @@ def reserve_pixels(
         ApiError: TOO_LARGE or BUSY.
         PictureError: It is no picture.
     """
-    width, height = picture_size(data)
+    allowed = f"{settings.max_pixels} in all and {MOST_SIDE} to a side are allowed"
+    try:
+        width, height = picture_size(data)
+    except PictureError as error:
+        if isinstance(error.__cause__, Image.DecompressionBombError):
+            raise ApiError(ErrorCode.TOO_LARGE, f"far too many pixels; {allowed}") from error
+        raise
     if width * height > settings.max_pixels or max(width, height) > MOST_SIDE:
         raise ApiError(
-            ErrorCode.TOO_LARGE,
-            f"the picture has {width} x {height} pixels; {settings.max_pixels} in all and"
-            f" {MOST_SIDE} to a side are allowed",
+            ErrorCode.TOO_LARGE, f"the picture has {width} x {height} pixels; {allowed}"
         )
     memory.grow(width * height * bytes_per_pixel)
 

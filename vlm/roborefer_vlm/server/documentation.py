@@ -24,11 +24,20 @@ Errors have one form, `ErrorOut`; their codes are:
 |---|---|---|
 """ + "\n".join(f"| `{code}` | {kind.status} | {kind.meaning} |" for code, kind in ERRORS.items())
 
+_EXAMPLE = {
+    "text": "the red mug left of the keyboard",
+    # A white picture of 8 x 8 pixels.
+    "image": "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFUlEQVR4nGP8//8/AzbAhFV0"
+    "0EoAAFbUAw037MyjAAAAAElFTkSuQmCC",
+}
 _FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 REFER_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "application/json": {"schema": {"$ref": "#/components/schemas/ReferIn"}},
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/ReferIn"},
+            "example": _EXAMPLE,
+        },
         "multipart/form-data": {
             "schema": {
                 "type": "object",
@@ -42,6 +51,7 @@ REFER_BODY: dict[str, Any] = {
                     "request": {
                         "type": "string",
                         "contentMediaType": "application/json",
+                        "minLength": 2,
                         "description": "All other fields of ReferIn; depth and instances as"
                         " there, without data.",
                     },
@@ -50,13 +60,22 @@ REFER_BODY: dict[str, Any] = {
         },
     },
 }
+# One event of the stream; tools read the schema as that of each event.
+_EVENT = {
+    "type": "object",
+    "required": ["event", "data"],
+    "properties": {
+        "event": {"enum": ["text", "answer", "error"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+}
 REFER_OK: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ReferOut,
         "description": "The answer. As events (when `stream` is true or text/event-stream is"
         " accepted): `text` with pieces of reasoning, then `answer` with a ReferOut or"
         " `error` with an ErrorOut.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": _EVENT}},
     }
 }
 

@@ -13,7 +13,8 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from roborefer_vlm.server.errors import ApiError, ErrorCode
+from roborefer_vlm.exceptions import ReferringError
+from roborefer_vlm.server.errors import ApiError, ErrorCode, api_error
 from roborefer_vlm.server.schema import REQUEST_ID
 from roborefer_vlm.server.security import check_access
 from roborefer_vlm.server.service import Json, Service
@@ -61,8 +62,9 @@ class Gate:
             check_access(scope["path"], headers, self._service.settings)
             await self._app(scope, receive, send_named)
         except Exception as error:
-            known = error if isinstance(error, ApiError) else None
-            if known is None:
+            if isinstance(error, ReferringError):
+                known = api_error(error)
+            else:
                 log.exception("request %s: a defect", state["request_id"])
                 known = ApiError(
                     ErrorCode.INTERNAL, f"a defect ({type(error).__name__}); see the log"

@@ -125,7 +125,10 @@ def check_form(document: object) -> ReferIn:
         return ReferIn.model_validate(document)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
+    # Between a field and what lies in it pydantic may name the model; names of fields are lower.
+    *path, last = first["loc"] or ("",)
+    path = [part for part in path if isinstance(part, int) or part.islower()]
+    where = ".".join(map(str, (*path, last)))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] not in ("missing", "extra_forbidden"):
         message += f"; got {_describe(first['input'])}"

@@ -29,12 +29,18 @@ log = logging.getLogger(__name__)
 _LAST_WORDS_S = 2.0
 
 
-def serve(engine: Engine | Callable[[], Engine], settings: ServerSettings) -> int:
+def serve(
+    engine: Engine | Callable[[], Engine],
+    settings: ServerSettings,
+    *,
+    on_listening: Callable[[str], None] = lambda url: None,
+) -> int:
     """Serve until SIGTERM or SIGINT, then finish what is under way.
 
     Args:
         engine: What answers, or a function that makes it in the background.
         settings: Where and how.
+        on_listening: Called with the URL once connections are taken.
 
     Returns:
         0 after an orderly end; 1 when the engine could not be made.
@@ -56,6 +62,7 @@ def serve(engine: Engine | Callable[[], Engine], settings: ServerSettings) -> in
     try:
         with listener:
             log.info("listening on %s", _url(listener))
+            on_listening(_url(listener))
             server.run(sockets=[listener])
     finally:
         for number, handler in before.items():

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.json_schema import SkipJsonSchema
 
 from roborefer_vlm.server.errors import ErrorCode
+from roborefer_vlm.server.settings import SHORTEST_DEADLINE_S
 from roborefer_vlm.types import (
     LONGEST_TEXT,
     MOST_SAMPLES,
@@ -132,12 +133,14 @@ class ObjectIn(_Part):
     )
     rle: RunLengthsIn | SkipJsonSchema[None] = None
 
-    @model_validator(mode="after")
-    def _one_place(self) -> ObjectIn:
-        given = [key for key in ("mask", "box", "rle") if getattr(self, key) is not None]
-        if len(given) != 1:
-            raise ValueError(f"exactly one of mask, box and rle is needed, not {given}")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _one_place(cls, given: object) -> object:
+        if isinstance(given, dict):
+            places = [key for key in ("mask", "box", "rle") if key in given]
+            if len(places) != 1 or given[places[0]] is None:
+                raise ValueError(f"exactly one of mask, box and rle is needed, not {places}")
+        return given
 
 
 class InstancesIn(_Part):
@@ -168,7 +171,7 @@ class ReferIn(_Part):
     temperature: Annotated[Real, Field(gt=0, le=2)] = 0.7
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     max_new_tokens: Annotated[int, Field(ge=1, le=8192)] = 512
-    deadline_s: Annotated[Real, Field(gt=0)] | None = Field(
+    deadline_s: Annotated[Real, Field(ge=SHORTEST_DEADLINE_S)] | None = Field(
         None, description="Time for the answer from arrival, waiting included."
     )
     stream: bool = False

@@ -13,6 +13,8 @@ from roborefer_vlm.exceptions import ConfigurationError
 
 MEBIBYTE = 1024 * 1024
 SHORTEST_TOKEN = 16
+# Nobody could keep a shorter one: a request has to be read, decoded and queued first.
+SHORTEST_DEADLINE_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -80,9 +82,10 @@ class ServerSettings:
                 raise ConfigurationError(f"{name} is {value}; a time above 0 s is needed")
         if not (isfinite(self.batch_wait_s) and 0 <= self.batch_wait_s <= 1):
             raise ConfigurationError(f"batch_wait_s is {self.batch_wait_s}; use 0 to 1 s")
-        if self.deadline_s > self.max_deadline_s:
+        if not SHORTEST_DEADLINE_S <= self.deadline_s <= self.max_deadline_s:
             raise ConfigurationError(
-                f"deadline_s is {self.deadline_s}, above max_deadline_s {self.max_deadline_s}"
+                f"deadline_s is {self.deadline_s}; {SHORTEST_DEADLINE_S} to max_deadline_s"
+                f" {self.max_deadline_s} is possible"
             )
         if self.token is not None:
             _check_token(self.token)

@@ -68,7 +68,8 @@ def relation_values(
 ) -> Array:
     """Measure what a relation is about, in metres or radians.
 
-    Directions: from side to side along the direction, negative on the other side. NEAR, FAR,
+    Directions: from side to side along the direction, negative on the other side (in the frame
+    IMAGE pixels). NEAR, FAR,
     BESIDE, AROUND, TOUCH, FAR_FROM, DISTANCE: between the surfaces, or to the camera without an
     anchor. DEPTH: along the line of sight. FREE_SPACE: to the nearest thing. CORNER, EDGE: to
     the nearest one. ANGLE: between fronts. ROTATION: to turn left, or to look up.

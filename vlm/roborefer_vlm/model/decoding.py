@@ -218,13 +218,21 @@ class StepPool:
         if step is None:
             while len(self._kept) >= _KEPT_STEPS:
                 self._kept.popitem(last=False)
-            forward = (
-                torch.compile(decode, dynamic=False) if decoding is Decoding.COMPILED else decode
-            )
+            compiled = decoding is Decoding.COMPILED
+            forward = torch.compile(decode, dynamic=False) if compiled else decode
             kind = RecordedStep if on_cuda else DecodeStep
-            step = kind(self._llm, self._cache(rows, capacity, fixed=True), forward)
+            step = kind(self._llm, self._fixed_cache(rows, capacity), forward)
         self._kept[key] = step
         return step
+
+    def _fixed_cache(self, rows: int, capacity: int) -> KeyValueCache:
+        try:
+            return self._cache(rows, capacity, fixed=True)
+        except torch.OutOfMemoryError:
+            # What is kept for later must not stand in the way of what is wanted now.
+            self._kept.clear()
+            torch.cuda.empty_cache()
+            return self._cache(rows, capacity, fixed=True)
 
     def _cache(self, rows: int, capacity: int, *, fixed: bool) -> KeyValueCache:
         weight = self._llm.lm_head.weight

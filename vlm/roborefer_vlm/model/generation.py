@@ -9,12 +9,14 @@ for sampling; it belongs to the language model they started from and is not read
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
 import torch
+from torch import nn
 from transformers import Qwen2ForCausalLM
 
 from roborefer_vlm.exceptions import CancelledError, QueryError
@@ -130,13 +132,14 @@ class Generator:
         lengths = [len(prompt) for prompt in prompts]
         answers = self._plan(lengths, limits, samplings)
         longest = max(lengths) + max(answer.most for answer in answers)
-        step = self._steps.take([answer.draw for answer in answers], longest, decoding)
-        owners = [answer.prompt for answer in answers]
-        step.choose(read_prompts(self._llm, prompts, owners, step.cache))
-        clock.lap()
         stop = frozenset(self._vocabulary.stop if stop_ids is None else stop_ids)
-        self._write(step, answers, max(lengths), stop, on_token, cancelled)
-        clock.lap()
+        with _evaluating(self._llm):
+            step = self._steps.take([answer.draw for answer in answers], longest, decoding)
+            owners = [answer.prompt for answer in answers]
+            step.choose(read_prompts(self._llm, prompts, owners, step.cache))
+            clock.lap()
+            self._write(step, answers, max(lengths), stop, on_token, cancelled)
+            clock.lap()
         timing = Timing(*clock.laps)
         return [
             _collect([one for one in answers if one.prompt == row], lengths[row], timing)
@@ -214,6 +217,17 @@ class _Clock:
         if self._device.type == "cuda":
             torch.cuda.synchronize(self._device)
         return time.perf_counter()
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Leave training mode for a while: layers that recompute gradients refuse a cache."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)
 
 
 def _check(cancelled: Event | None) -> None:

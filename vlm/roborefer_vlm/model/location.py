@@ -11,7 +11,7 @@ from roborefer_vlm.exceptions import CheckpointError, UnavailableError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 # Weights, configurations and tokenizer; no pickled files, no optimizer states.
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt"]
+_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.jinja"]
 
 
 def resolve_checkpoint(path_or_hub_id: str | Path) -> Path:

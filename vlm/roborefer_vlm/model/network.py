@@ -281,6 +281,8 @@ class RoboReferModel(nn.Module):
         Raises:
             QueryError: Nothing is supervised, or labels and ids do not match.
         """
+        if num_items is not None and num_items < 1:
+            raise QueryError(f"num_items is {num_items}; at least 1 is needed")
         rows, targets = self.embed_rows(inputs, labels)
         hidden = read(self.llm, Embedded.from_rows(rows))
         # Only supervised positions meet the large output matrix.

@@ -153,6 +153,23 @@ def test_recorded_steps_are_kept_for_batches_of_like_size(model, requests, playe
     assert len(played_graphs) == 2
 
 
+def test_kept_steps_make_room_when_memory_runs_out(model, requests, played_graphs, monkeypatch):
+    model.generate(requests[:1], max_new_tokens=2, decoding=Decoding.COMPILED)
+    pool, original = model.generator._steps, StepPool._cache
+
+    def full(self, *arguments, **keywords):
+        if self._kept:
+            raise torch.OutOfMemoryError
+        return original(self, *arguments, **keywords)
+
+    monkeypatch.setattr(StepPool, "_cache", full)
+
+    written = model.generate(requests[:3], max_new_tokens=2, decoding=Decoding.COMPILED)
+
+    assert len(written) == 3
+    assert len(pool._kept) == 1
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_one_token_alone_is_what_it_is_in_its_text(tiny, requests, dtype):
     model = load_checkpoint(tiny / "checkpoints" / "s2", dtype=dtype)

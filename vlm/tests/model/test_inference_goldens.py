@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 from roborefer_vlm.model.verification import verify_inference
-from roborefer_vlm.model.verification.comparison import Comparison, close, equal
+from roborefer_vlm.model.verification.comparison import Comparison, close, equal, read_expected
 
 
 def test_requests_give_what_the_original_gives(goldens, golden_name):
@@ -16,6 +16,22 @@ def test_requests_give_what_the_original_gives(goldens, golden_name):
     kinds = {one.where.rpartition("/")[2] for one in comparisons}
     assert {"input_ids", "inputs_embeds", "logits_last", "answer", "ids"} <= kinds
     assert any("/batch/" in one.where for one in comparisons)
+
+
+def test_records_follow_the_installed_pillow(tiny, monkeypatch):
+    def pixels(content):
+        return {case["id"]: case["media"]["image"]["u8_sha256"] for case in content["cases"][:4]}
+
+    monkeypatch.setattr("PIL.__version__", "12.3.0")
+    older, older_arrays = read_expected(tiny, "dyn3x3", "inference")
+    monkeypatch.setattr("PIL.__version__", "13.0.0")
+    newer, newer_arrays = read_expected(tiny, "dyn3x3", "inference")
+
+    changed = {case for case in pixels(older) if pixels(older)[case] != pixels(newer)[case]}
+    assert changed == {"two_rgb", "two_rgbd"}
+    assert older_arrays.keys() == newer_arrays.keys()
+    key = "two_rgb__logits_last"
+    assert (older_arrays[key] != newer_arrays[key]).any()
 
 
 def test_a_difference_beyond_its_limit_fails():

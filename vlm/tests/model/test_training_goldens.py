@@ -72,6 +72,17 @@ def test_recomputed_layers_give_the_same_gradients(learner, requests):
             torch.testing.assert_close(parameter.grad, plain[name], rtol=1e-5, atol=1e-6)
 
 
+def test_writing_in_the_middle_of_training_is_writing(learner, requests):
+    expected = learner.generate(requests[:2], max_new_tokens=6)
+    learner.train_only(["llm"])
+    learner.checkpoint_gradients()
+
+    written = learner.generate(requests[:2], max_new_tokens=6)
+
+    assert [one.ids for one in written] == [one.ids for one in expected]
+    assert learner.llm.training
+
+
 def test_alignment_moves_the_depth_projector_alone(learner, requests):
     learner.train_only(["depth_projector"])
 
@@ -92,6 +103,11 @@ def test_batch_without_labels_is_refused(learner, requests):
 
     with pytest.raises(QueryError, match="no token is supervised"):
         learner.loss(requests, labels)
+
+
+def test_step_without_items_is_refused(learner, requests):
+    with pytest.raises(QueryError, match="num_items is 0"):
+        learner.loss(requests[:1], labels_of(requests[:1], last=2), num_items=0)
 
 
 def test_labels_of_another_length_are_refused(learner, requests):

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engines by name.
 
-    scene_graph                                    rules over objects and depth; no weights
+    scene_graph[?detector=PATH_OR_HUB_ID&…]        rules over objects and depth; no weights, but
+                                                   for the open-vocabulary detector, if any
     roborefer:PATH_OR_HUB_ID[?device=cuda&dtype=bf16&depth_estimator=PATH_OR_HUB_ID&…]
     openai:URL#MODEL[?family=qwen3-vl&…]           any OpenAI-compatible vision endpoint
 
@@ -154,17 +155,23 @@ def _as_is(value: Any) -> Any:
 def _scene_graph(target: str, options: dict[str, Any]) -> Engine:
     if target:
         raise ConfigurationError(f"engine 'scene_graph' has no checkpoint; '{target}' was given")
+    from roborefer_vlm.backends.scene_graph.detector import TransformersDetector
     from roborefer_vlm.backends.scene_graph.engine import SceneGraphEngine
 
     taken = _Options("scene_graph", options)
-    keywords = {
-        name: taken.take(name, None, _as_is)
-        for name in ("segmenter", "detector")
-        if name in options
-    }
+    segmenter = taken.take("segmenter", None, _as_is)
+    detector = taken.take("detector", None, _as_is)
+    masks = taken.take("mask_checkpoint", None)
+    device = taken.take("device", "cpu")
+    threshold = taken.take("threshold", 0.2, float)
     taken.end()
-    engine: Engine = SceneGraphEngine(**keywords)
-    return engine
+    if isinstance(segmenter, str):
+        raise ConfigurationError("option segmenter of engine 'scene_graph' takes an object only")
+    if isinstance(detector, str):
+        detector = TransformersDetector(
+            detector, mask_checkpoint=masks, device=device, threshold=threshold
+        )
+    return SceneGraphEngine(segmenter=segmenter, detector=detector)
 
 
 def _roborefer(target: str, options: dict[str, Any]) -> Engine:

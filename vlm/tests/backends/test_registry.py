@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from roborefer_vlm.backends import registry
 from roborefer_vlm.backends.registry import EngineSpec, create_engine, engine_names
-from roborefer_vlm.exceptions import ConfigurationError, ReferringError
+from roborefer_vlm.exceptions import CheckpointError, ConfigurationError, ReferringError
 
 CHECKPOINT = Path(__file__).parents[1] / "golden" / "roborefer_tiny" / "checkpoints" / "resize"
 URL = "http://127.0.0.1:9/v1"
@@ -53,6 +53,8 @@ def test_spec_strings_are_taken_apart(text: str, spec: EngineSpec) -> None:
         ("gpt", "'gpt' is unknown; known engines: scene_graph, roborefer, openai"),
         ("", "'' is unknown"),
         ("scene_graph:file", "has no checkpoint"),
+        ("scene_graph?colour=red", "has no option colour; it has segmenter, detector"),
+        ("scene_graph?segmenter=x", "an object only"),
         ("roborefer", "needs a checkpoint"),
         ("openai:http://127.0.0.1/v1", "openai:URL#MODEL"),
         ("openai:#model", "openai:URL#MODEL"),
@@ -81,6 +83,13 @@ def test_wrong_options_of_a_checkpoint_are_named(option: str) -> None:
             if "device" not in option
             else f"roborefer:{CHECKPOINT}?{option}"
         )
+
+
+def test_detector_is_loaded_from_where_the_spec_says(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="detectors need transformers")
+
+    with pytest.raises(CheckpointError, match="no zero-shot detector"):
+        create_engine(f"scene_graph?detector={tmp_path}&threshold=0.3")
 
 
 def test_missing_checkpoint_is_a_typed_error(tmp_path: Path) -> None:

@@ -70,10 +70,10 @@ def propose_grasps(columns: Columns, gripper: Gripper, most: int = 24) -> list[G
 
 def narrowest_width(columns: Columns) -> float:
     """Least distance of two parallel lines that hold the whole target, from above, metres."""
-    cells: Array = np.argwhere(np.isfinite(columns.target)) * CELL_M
-    headings = np.linspace(0, pi, HEADINGS, endpoint=False)
-    spans: Array = np.ptp(cells @ np.stack([np.cos(headings), np.sin(headings)]), axis=0)
-    return float(spans.min()) + CELL_M
+    cells = CELL_M * np.argwhere(np.isfinite(columns.target)).astype(float)
+    headings = pi * np.arange(HEADINGS) / HEADINGS
+    along = cells @ np.stack([np.cos(headings), np.sin(headings)])
+    return float((along.max(axis=0) - along.min(axis=0)).min()) + CELL_M
 
 
 def with_tilts(grasp: Grasp, tilts: tuple[float, ...] = TILTS_RAD) -> Iterator[Grasp]:
@@ -84,7 +84,7 @@ def with_tilts(grasp: Grasp, tilts: tuple[float, ...] = TILTS_RAD) -> Iterator[G
     half_turn = np.diag([-1.0, -1.0, 1.0, 1.0])
     for tilt in tilts:
         lean = np.eye(4)
-        lean[:3, :3] = [[cos(tilt), 0, sin(tilt)], [0, 1, 0], [-sin(tilt), 0, cos(tilt)]]
+        lean[[0, 2], [0, 2]], lean[0, 2], lean[2, 0] = cos(tilt), sin(tilt), -sin(tilt)
         quality = grasp.quality * (1 - _TILT_COST * abs(tilt) / 0.35)
         leaning = replace(grasp, pose=grasp.pose @ lean, quality=quality)
         yield leaning

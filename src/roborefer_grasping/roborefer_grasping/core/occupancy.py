@@ -56,7 +56,10 @@ class OccupancySettings:
     high: tuple[float, float, float] = (0.95, 0.55, 0.42)
     voxel: float = 0.012
     vouched: Sequence[tuple[tuple[float, float, float], tuple[float, float, float]]] = field(
-        default_factory=lambda: (((-1.0, -1.0, 0.30), (1.2, 1.0, 1.5)),)
+        default_factory=lambda: (
+            ((-1.0, -1.0, 0.30), (1.2, 1.0, 1.5)),
+            ((-1.0, -0.30, 0.02), (0.27, 0.30, 1.5)),
+        )
     )
 
     def __post_init__(self) -> None:

@@ -143,7 +143,9 @@ class TaskPlanner:
             group = [g for g in variants if _level(g.opening, self.gripper) == opening]
             open_world = replace(world, jaw=opening)
             checker = CollisionChecker(
-                self.robot, self.gripper, open_world.allowing(*_present(world, TARGET, SHADOW))
+                self.robot,
+                self.gripper,
+                open_world.allowing(*_present(world, TARGET, SHADOW, SUPPORT)),
             )
             ways: list[_Way] = []
             for index, grasp in enumerate(group[: self.settings.candidates]):
@@ -230,7 +232,7 @@ class TaskPlanner:
         if free.trajectory is None:
             return _no_path(free)
         grasp = grasps[way.index]
-        closing = world.allowing(*_present(world, TARGET, SHADOW))
+        closing = world.allowing(*_present(world, TARGET, SHADOW, SUPPORT))
         approach = self._line(way.configurations, closing)
         if approach.trajectory is None:
             return _no_path(approach)

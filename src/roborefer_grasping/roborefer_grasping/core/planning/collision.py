@@ -58,24 +58,31 @@ class CollisionChecker:
             i: self._model.geom(i).name.rpartition("#")[0] for i in range(self._model.ngeom)
         }
 
-    def is_free(self, joints: Array) -> bool:
-        """Tell whether this configuration, shape (6,), keeps its distance from everything."""
+    def is_free(self, joints: Array, share: float = 1.0) -> bool:
+        """Tell whether a configuration keeps this share of the padding from everything.
+
+        A path is searched with the whole padding and verified, at finer steps, with less of it;
+        else what is found between two steps would be refused for a hair's breadth.
+        """
         self._update(joints)
-        return int(self._data.ncon) == 0
+        if not self._data.ncon:
+            return True
+        contact = self._data.contact
+        return share < 1 and bool((contact.dist >= share * contact.includemargin).all())
 
     def first_touch(self, joints: Array) -> Touch | None:
-        """Return the worst violation of a configuration, or None."""
+        """Return the closest pair of a configuration that is not free, or None."""
         self._update(joints)
         if not self._data.ncon:
             return None
-        worst = min(range(self._data.ncon), key=lambda i: self._data.contact.dist[i])
+        worst = int(self._data.contact.dist.argmin())
         first, second = (self._names[int(g)] for g in self._data.contact.geom[worst])
         return Touch(first, second, float(self._data.contact.dist[worst]))
 
-    def first_blocked(self, path: Array) -> int:
-        """Index of the first configuration of a path, shape (N, 6), that touches, or -1."""
+    def first_blocked(self, path: Array, share: float = 1.0) -> int:
+        """Index of the first configuration of a path, shape (N, 6), that is not free, or -1."""
         for index, joints in enumerate(path):
-            if not self.is_free(joints):
+            if not self.is_free(joints, share):
                 return index
         return -1
 

@@ -18,7 +18,7 @@ from roborefer_grasping.core.planning.collision import CollisionChecker
 from roborefer_grasping.core.planning.interface import PlanRequest, PlanResult, Status, Trajectory
 from roborefer_grasping.core.planning.line import follow_line
 from roborefer_grasping.core.planning.search import find_path
-from roborefer_grasping.core.planning.timing import time_path
+from roborefer_grasping.core.planning.timing import CURVE_SHARE, time_path
 from roborefer_grasping.core.robot import Array, Limits, Robot
 from roborefer_grasping.core.world import World
 
@@ -60,7 +60,7 @@ class EmbeddedPlanner:
                 path = follow_line(self.robot, self.gripper, request.start, request.line)
             if isinstance(path, str):
                 return failed(Status.LINE_BLOCKED, path)
-            blocked = self.checker.first_blocked(path)
+            blocked = self.checker.first_blocked(path, CURVE_SHARE)
             if blocked >= 0:
                 touch = self.checker.first_touch(path[blocked])
                 assert touch is not None
@@ -98,7 +98,8 @@ class EmbeddedPlanner:
                 f" {limits.lower[joint]:.3f} to {limits.upper[joint]:.3f}",
             )
         touch = self.checker.first_touch(start)
-        if touch:
+        # An arm that came to rest close to something must be able to leave.
+        if touch and not self.checker.is_free(start, verify.LEAST_SHARE):
             return (
                 Status.START_IN_COLLISION,
                 f"at the start {touch.first} is {touch.distance * 1000:.1f} mm from"

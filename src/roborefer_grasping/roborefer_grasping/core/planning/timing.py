@@ -26,6 +26,8 @@ from roborefer_grasping.core.robot import Array, Limits
 RADII = (0.25, 0.10, 0.03)
 # Largest change of a joint between two checks of the rounded curve, radians.
 CHECK_STEP = 0.012
+# Share of the padding that the rounded curve keeps.
+CURVE_SHARE = 0.7
 # Between these points a controller interpolates by cubics, seconds.
 POINT_STEP_S = 0.02
 # Limits are checked between points too, at this many places per step.
@@ -78,7 +80,7 @@ def time_path(
         return None
     for radius in RADII[-1:] if is_line else RADII:
         curve = rounded(path, radius)
-        if checker.first_blocked(curve.at(curve.grid(CHECK_STEP))) < 0:
+        if checker.first_blocked(curve.at(curve.grid(CHECK_STEP)), CURVE_SHARE) < 0:
             trajectory = _with_toppra(curve, limits)
             if trajectory is not None:
                 return trajectory

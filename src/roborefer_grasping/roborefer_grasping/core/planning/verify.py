@@ -20,6 +20,8 @@ LOOK_STEP_S = 0.004
 # Rounding in messages and sums; far below what a drive can resolve.
 _SLACK = 1e-4
 START_TOLERANCE_RAD = 0.01
+# Share of the padding below which a motion counts as touching.
+LEAST_SHARE = 0.5
 
 
 class Rule(StrEnum):
@@ -67,7 +69,7 @@ def check(
     count = int(np.ceil(trajectory.duration / LOOK_STEP_S)) + 1
     times = np.linspace(trajectory.times[0], trajectory.times[-1], count)
     path = trajectory.sample(times)
-    touching = checker.first_blocked(path)
+    touching = checker.first_blocked(path, LEAST_SHARE)
     if touching >= 0:
         touch = checker.first_touch(path[touching])
         assert touch is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from roborefer_vlm.backends.scene_graph.view import View
+from roborefer_vlm.backends.scene_graph.view import View, window
 from roborefer_vlm.types import BoolArray, FloatArray, UInt8Array
 
 # How far borders may move to an edge of the picture.
@@ -38,24 +38,31 @@ def refine_borders(view: View, labels: np.ndarray, bare: BoolArray) -> list[Bool
     numbers = [int(n) for n in np.unique(labels) if n]
     cleaned = np.zeros(labels.shape, np.int32)
     for number in numbers:
-        cleaned[_without_surface(labels == number, keys, surface)] = number
+        mask = labels == number
+        part = window(mask)
+        cleaned[part][_without_surface(mask[part], keys[part], surface)] = number
     markers, reachable = _markers(cleaned, numbers)
     cv2.watershed(picture, markers)
     hidden = ~view.cloud.valid & (labels == 0)
     z = view.points[..., 2]
-    masks = [(markers == n + 1) & reachable[n] for n in numbers]
-    return [
-        _filled(mask, hidden)
-        for mask in masks
-        if mask.any() and not _is_surface(mask, keys, surface, z[mask & view.cloud.valid])
-    ]
+    masks = []
+    for number in numbers:
+        mask = (markers == number + 1) & reachable[number]
+        part = window(mask)
+        measured = mask[part] & view.cloud.valid[part]
+        if not _is_surface(mask[part], keys[part], surface, z[part][measured]):
+            mask[part] = _filled(mask[part], hidden[part])
+            masks.append(mask)
+    return masks
 
 
 def _is_surface(mask: BoolArray, keys: np.ndarray, surface: FloatArray, z: FloatArray) -> bool:
     """Tell whether something low looks so much like the surface that it is a part of it."""
+    if len(z) == 0:
+        return True
     own = _histogram(keys, mask)
     alike = float((surface[keys[mask]] > 0.3 * own[keys[mask]]).mean())
-    return len(z) == 0 or (alike > LIKE_SURFACE and float(np.median(z)) < LOW_M)
+    return alike > LIKE_SURFACE and float(np.median(z)) < LOW_M
 
 
 def _color_keys(picture: UInt8Array) -> np.ndarray:

@@ -51,17 +51,21 @@ def _rests_on(upper: int, lower: int, supports: Sequence[int | None]) -> bool:
 
 def _carry(thing: Thing, lower: Thing) -> float:
     """Return the share of a thing's footprint that another could carry; 0: it does not."""
-    bottom = float(np.quantile(thing.points[:, 2], 0.02))
-    top = float(np.quantile(lower.points[:, 2], 0.98))
+    bottom, top = thing.bottom, lower.top
     overlap = _shared_footprint(thing, lower)
+    if overlap < CARRIED:
+        return 0.0
     # Inside: sticking out is fine, a larger thing behind is not.
     inside = lower.hollow and bottom < top - 0.01 and _area(thing) < 0.8 * _area(lower)
     if inside:
         return overlap
     level = abs(bottom - top) < GAP_M
-    higher = float(np.median(thing.points[:, 2])) > float(np.median(lower.points[:, 2]))
-    rises = top > lower.box.bottom + 0.005
-    return overlap if level and higher and rises and not _both_flat(thing, lower) else 0.0
+    rises = top > lower.bottom + 0.005
+    return (
+        overlap
+        if level and thing.middle > lower.middle and rises and not _both_flat(thing, lower)
+        else 0.0
+    )
 
 
 def _both_flat(thing: Thing, lower: Thing) -> bool:
@@ -71,12 +75,11 @@ def _both_flat(thing: Thing, lower: Thing) -> bool:
 
 def _level_below(thing: Thing, levels: Sequence[Level], first: int) -> int | None:
     """Return the index of the highest level under a thing's middle."""
-    bottom = float(np.quantile(thing.points[:, 2], 0.05))
     middle = (float(thing.box.center[0]), float(thing.box.center[1]))
     found = [
         (level.height, first + j)
         for j, level in enumerate(levels)
-        if level.height < bottom + GAP_M
+        if level.height < thing.low + GAP_M
         and cv2.pointPolygonTest(level.outline.astype(np.float32), middle, True) > -OVERHANG_M
     ]
     return max(found)[1] if found else None

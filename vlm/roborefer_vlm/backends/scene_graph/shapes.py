@@ -92,6 +92,8 @@ def _rim_crossing(points: FloatArray, eye: Array) -> tuple[Array, BoolArray] | N
         return None
     rim = points[points[:, 2] > top - max(0.008, 0.15 * height)]
     outline = _hull(rim)
+    # A dozen corners describe a rim well enough.
+    outline = np.ascontiguousarray(outline[:: max(1, len(outline) // 16)])
     if len(outline) < 3 or cv2.contourArea(outline) < 0.3 * cv2.contourArea(_hull(points)):
         return None
     middle = (outline.min(axis=0) + outline.max(axis=0)) / 2

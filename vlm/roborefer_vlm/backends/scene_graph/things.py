@@ -12,7 +12,7 @@ import numpy as np
 from roborefer_vlm.backends.scene_graph.boxes import upright_box
 from roborefer_vlm.backends.scene_graph.colors import color_shares
 from roborefer_vlm.backends.scene_graph.shapes import is_hollow
-from roborefer_vlm.backends.scene_graph.view import View
+from roborefer_vlm.backends.scene_graph.view import View, window
 from roborefer_vlm.scenes.graph import OrientedBox
 from roborefer_vlm.types import BoolArray, FloatArray
 
@@ -31,6 +31,10 @@ class Thing:
         box: Around those points.
         hollow: Whether things can be inside it.
         colors: Share of each colour name.
+        bottom: Lowest measured height, without strays, metres.
+        low: Height above which nearly all of it is, metres.
+        middle: Median height, metres.
+        top: Highest measured height, without strays, metres.
     """
 
     name: str
@@ -40,6 +44,10 @@ class Thing:
     box: OrientedBox
     hollow: bool
     colors: dict[str, float]
+    bottom: float
+    low: float
+    middle: float
+    top: float
 
 
 def measure(
@@ -53,10 +61,13 @@ def measure(
         name: What it is, or "".
         attributes: Further words that are true of it.
     """
-    inside = believable(view, view.worked(mask))
-    if np.count_nonzero(inside) < FEWEST_POINTS:
+    worked = view.worked(mask)
+    part = window(worked)
+    points = view.points[part][believable(view, worked, part)]
+    if len(points) < FEWEST_POINTS:
         return None
-    points = view.points[inside]
+    bottom, low, top = (float(x) for x in np.quantile(points[:, 2], [0.02, 0.05, 0.98]))
+    whole = window(mask)
     return Thing(
         name,
         attributes,
@@ -64,36 +75,40 @@ def measure(
         points,
         upright_box(points),
         is_hollow(points, view.camera.position),
-        color_shares(view.colors, mask),
+        color_shares(view.colors[whole], mask[whole]),
+        bottom,
+        low,
+        float(np.median(points[:, 2])),
+        top,
     )
 
 
-def believable(view: View, mask: BoolArray) -> BoolArray:
-    """Return the pixels of a mask whose depth is that of the thing.
+def believable(view: View, mask: BoolArray, part: tuple[slice, slice]) -> BoolArray:
+    """Return the pixels of a part of a mask whose depth is that of the thing.
 
     Masks and depth are off against each other by some pixels, so a mask holds strips of what is
     behind or in front, points that the camera invents between the two, and the table around the
     thing. The largest piece without jumps is the thing, with the pieces close to it; the table's
     plane is left out where the thing rises well above it.
     """
-    measured = mask & view.cloud.valid
-    inside = measured & ~view.cloud.edges
+    measured = mask[part] & view.cloud.valid[part]
+    inside = measured & ~view.cloud.edges[part]
     if inside.sum() < max(FEWEST_POINTS, 0.2 * measured.sum()):
         # A thing as thin as a pen is nothing but edges.
         inside = measured
     if not inside.any():
         return inside
-    inside = _largest_pieces(view, inside)
-    z = view.points[..., 2]
+    inside = _largest_pieces(view.points[part], inside)
     if view.ground.plane is not None:
-        rises = np.quantile(z[inside], 0.9) > 3 * np.median(view.tolerance[inside])
-        above = inside & (z > view.tolerance)
+        z, tolerance = view.points[part][..., 2], view.tolerance[part]
+        rises = np.quantile(z[inside], 0.9) > 3 * np.median(tolerance[inside])
+        above = inside & (z > tolerance)
         if rises and above.sum() > 0.3 * inside.sum():
             inside = above
     return inside
 
 
-def _largest_pieces(view: View, inside: BoolArray) -> BoolArray:
+def _largest_pieces(points: FloatArray, inside: BoolArray) -> BoolArray:
     """Return the largest connected piece, and others that are no farther away than its size."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         inside.astype(np.uint8), connectivity=4
@@ -103,15 +118,14 @@ def _largest_pieces(view: View, inside: BoolArray) -> BoolArray:
     areas = stats[:, cv2.CC_STAT_AREA].astype(float)
     areas[0] = 0
     core = int(np.argmax(areas))
-    points = view.points[labels == core]
-    low, high = np.quantile(points, [0.02, 0.98], axis=0)
-    margin = np.maximum(0.3 * np.linalg.norm(high - low), 0.015)
     kept = labels == core
+    low, high = np.quantile(points[kept], [0.02, 0.98], axis=0)
+    margin = np.maximum(0.3 * np.linalg.norm(high - low), 0.015)
     for label in range(1, count):
         if label == core or areas[label] < 4:
             continue
         piece = labels == label
-        middle = np.median(view.points[piece], axis=0)
+        middle = np.median(points[piece], axis=0)
         if ((middle > low - margin) & (middle < high + margin)).all():
             kept |= piece
     return np.asarray(kept)

@@ -98,3 +98,14 @@ class View:
         height, width = self.full.depth.shape
         large = np.repeat(np.repeat(mask, self.step, axis=0), self.step, axis=1)
         return np.ascontiguousarray(large[:height, :width])
+
+
+def window(mask: BoolArray, margin: int = 2) -> tuple[slice, slice]:
+    """Return the rows and columns around what a mask holds, which is cheaper to work on."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + 1 + margin),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + 1 + margin),
+    )

@@ -84,7 +84,7 @@ def obstacles_from_depth(
         support_height: z of the surface that things stand on, metres.
         settings: Volume and resolution.
         target: Pixels of the thing to be grasped; it and its shadow get names of their own.
-        robot: Pixels that show the robot itself; they are neither obstacles nor seen.
+        robot: Pixels that show the robot itself, which is no obstacle.
 
     Returns:
         Boxes named "surroundings", "unseen", "target", "target_shadow", and "support", a slab
@@ -137,8 +137,7 @@ def classify(
     in_picture = (u >= 0) & (u < width) & (v >= 0) & (v < height) & (depth > 0)
     u, v = np.where(in_picture, u, 0), np.where(in_picture, v, 0)
 
-    measured = view.measured & (~robot if robot is not None else True)
-    surface = _bridged(view, measured)[v, u]
+    surface = _bridged(view, view.measured)[v, u]
     with np.errstate(invalid="ignore"):
         free = in_picture & (depth < surface - _BEFORE_SURFACE * step)
         behind = in_picture & (depth >= surface - _BEFORE_SURFACE * step)
@@ -146,6 +145,9 @@ def classify(
     labels = np.full(len(centers), HIDDEN, np.int8)
     labels[free] = FREE
     labels[at_surface] = FILLED
+    if robot is not None:
+        # The arm is not in its own way; what it hides is hidden all the same.
+        labels[at_surface & robot[v, u]] = FREE
     if target is not None:
         on_target = target[v, u] & in_picture
         labels[behind & on_target] = IN_SHADOW

@@ -28,8 +28,8 @@ OPEN_M = 0.0425
 # From the flange to the middle of the pads, along z of tool0, metres.
 TCP_OFFSET_M = 0.1285
 GRIP_FORCE_N = 40.0
-# Folded back over the base, so that the camera sees the whole table; radians.
-HOME = (0.0, -2.35, 2.45, -1.67, -1.5708, 0.0)
+# Folded back above the base, so that the camera sees the whole table; radians.
+HOME = (0.0, -2.23, 1.585, -0.93, -1.5708, -1.5708)
 
 # Servo gains by joint: stiff enough to hold a lifted thing within a millimetre, soft enough not
 # to ring at a step of 2 ms.

@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
-from math import ceil
+from math import ceil, hypot
 
 import cv2
 import numpy as np
@@ -145,9 +145,12 @@ def _draw_marks(canvas: UInt8Array, answer: Answer, scale: float) -> None:
         return moved if moved.inside(width, height) else None
 
     marks: list[tuple[Pixel, Color, str]] = []
+    rings = [place for p in (*answer.points, *answer.candidates) if (place := placed(p.pixel))]
     for number, step in enumerate(answer.reasoning[:_MOST_STEPS], start=1):
         if step.pixel is not None and (place := placed(step.pixel)) is not None:
-            _square(canvas, place, max(3, radius // 2))
+            # A square under a ring would only blur it; its number stands beside it all the same.
+            if all(hypot(place.u - ring.u, place.v - ring.v) > radius for ring in rings):
+                _square(canvas, place, max(3, radius // 2))
             taken.append(_around(place, radius // 2))
             marks.append((place, STEP, f"s{number}"))
     for points, color in ((answer.candidates, CANDIDATE), (answer.points, POINT)):

@@ -62,5 +62,6 @@ def _row(item: Scored) -> dict[str, Any]:
 
 def _replace(path: Path, text: str) -> None:
     part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text, "utf-8")
+    # What a model wrote may hold halves of surrogate pairs, which have no UTF-8.
+    part.write_bytes(text.encode("utf-8", "backslashreplace"))
     os.replace(part, path)

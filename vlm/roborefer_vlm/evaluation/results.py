@@ -103,7 +103,9 @@ class ResultLog:
 
     def _write(self, row: Mapping[str, Any]) -> None:
         # One write per line: a kill leaves whole lines and at most one torn one at the end.
-        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        # What a model wrote may hold halves of surrogate pairs; "\\ud800" is their JSON.
+        line = json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        self._file.write(line + b"\n")
         self._file.flush()
 
 

@@ -137,6 +137,16 @@ def test_where2place_pairs_masks_by_place_and_keeps_the_sentence(tmp_path):
     assert second.truth.mask.name.endswith("masks/01.jpg")
 
 
+def test_where2place_lines_end_at_line_feeds_alone(tmp_path):
+    lay.where2place_raw(tmp_path, count=1)
+    path = tmp_path / "point_questions.jsonl"
+    path.write_text(path.read_text().replace("free space 0", "free\u2028space\x85 0"))
+
+    (question,) = load_benchmark("where2place", tmp_path).questions
+
+    assert question.prompt == "Locate free\u2028space\x85 0."
+
+
 def test_own_form_sends_depth_camera_and_marked_things(tmp_path):
     lay.own_raw(tmp_path)
 

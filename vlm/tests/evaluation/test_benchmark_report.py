@@ -23,7 +23,7 @@ from roborefer_vlm.evaluation.summary import compare_runs, summarise
 from roborefer_vlm.exceptions import ConfigurationError
 from roborefer_vlm.types import Answer, Outcome
 
-HOSTILE = '</pre></div><script>alert(1)</script><img src=x onerror="alert(1)"> &amp; \u202e'
+HOSTILE = '</pre></div><script>alert(1)</script><img src=x onerror="alert(1)"> &amp; \u202e\ud800'
 _VOID = {"meta", "img", "input", "br", "link"}
 
 
@@ -146,6 +146,12 @@ def test_model_text_is_text_on_the_page(written):
     assert "<script>alert" not in html
     assert any("<script>alert(1)</script>" in text for text in page.texts)
     assert "refspatial: <fake>" in page.texts
+
+
+def test_half_a_surrogate_pair_survives_in_the_report(written):
+    report, _, _ = written
+
+    assert report["results"][2]["result"]["answer"]["text"] == HOSTILE
 
 
 def test_policy_of_the_page_allows_its_own_script_and_style_alone(written):

@@ -269,7 +269,8 @@ def test_damaged_picture_stops_the_run_and_names_the_question(benchmark, tmp_pat
 
 def test_answers_come_back_from_the_file_as_they_were(benchmark, tmp_path):
     path = tmp_path / "answers.jsonl"
-    results = run(benchmark, lay.FakeAsker(), path)
+    hostile = replace(lay.HIT, text='\r\n\u2028\x1c\x00\ud800 \\ "')
+    results = run(benchmark, lay.FakeAsker(lambda _: hostile), path)
 
     _, found = read_results(path)
 

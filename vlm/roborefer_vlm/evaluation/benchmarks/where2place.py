@@ -42,7 +42,7 @@ def load(directory: Path, parts: Sequence[str], _depth_scale_m: float | None) ->
 
 def _records(path: Path) -> list[Record]:
     rows: list[object] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text("utf-8").split("\n"), start=1):
         if not line.strip():
             continue
         try:

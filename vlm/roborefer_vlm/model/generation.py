@@ -22,7 +22,6 @@ from transformers import Qwen2ForCausalLM
 from roborefer_vlm.exceptions import CancelledError, QueryError
 from roborefer_vlm.model.decoding import DecodeStep, Decoding, Draw, StepPool
 from roborefer_vlm.model.reading import read_prompts
-from roborefer_vlm.model.vocabulary import Vocabulary
 from roborefer_vlm.types import Sampling
 
 _Value = TypeVar("_Value")
@@ -74,9 +73,8 @@ class _Writing:
 class Generator:
     """Writes with a language model; one caller at a time."""
 
-    def __init__(self, llm: Qwen2ForCausalLM, vocabulary: Vocabulary) -> None:
+    def __init__(self, llm: Qwen2ForCausalLM) -> None:
         self._llm = llm
-        self._vocabulary = vocabulary
         self._steps = StepPool(llm)
 
     @property
@@ -91,9 +89,10 @@ class Generator:
         embed: Callable[[], Sequence[torch.Tensor]],
         *,
         rows: int,
+        longest: int,
+        stop_ids: Collection[int],
         max_new_tokens: int | Sequence[int] = 1024,
         sampling: Sampling | Sequence[Sampling] | None = None,
-        stop_ids: Collection[int] | None = None,
         on_token: Callable[[int, int], None] | None = None,
         cancelled: Event | None = None,
         decoding: Decoding = Decoding.AUTO,
@@ -106,11 +105,12 @@ class Generator:
             embed: Returns the embeddings of the prompts, one tensor (n, hidden) each; a function,
                 so that its time can be measured here.
             rows: Number of prompts.
-            max_new_tokens: Longest answer, for all prompts or for each; also limited by the
-                length that the model allows.
+            longest: Embeddings that a prompt and its answer may have together.
+            stop_ids: An answer ends before the first of these.
+            max_new_tokens: Longest answer, for all prompts or for each; also limited by
+                `longest`.
             sampling: How many answers to draw, for all prompts or for each; None draws the
                 greedy one only. All answers to a prompt share its reading.
-            stop_ids: An answer ends before the first of these; None takes the vocabulary's.
             on_token: Called with the prompt's index and each new token of its greedy answer.
             cancelled: Looked at before every token.
             decoding: How the steps are carried out.
@@ -130,15 +130,14 @@ class Generator:
         clock.lap()
         _check(cancelled)
         lengths = [len(prompt) for prompt in prompts]
-        answers = self._plan(lengths, limits, samplings)
-        longest = max(lengths) + max(answer.most for answer in answers)
-        stop = frozenset(self._vocabulary.stop if stop_ids is None else stop_ids)
+        answers = _plan(lengths, longest, limits, samplings)
+        slots = max(lengths) + max(answer.most for answer in answers)
         with _evaluating(self._llm):
-            step = self._steps.take([answer.draw for answer in answers], longest, decoding)
+            step = self._steps.take([answer.draw for answer in answers], slots, decoding)
             owners = [answer.prompt for answer in answers]
             step.choose(read_prompts(self._llm, prompts, owners, step.cache))
             clock.lap()
-            self._write(step, answers, max(lengths), stop, on_token, cancelled)
+            self._write(step, answers, max(lengths), stop_ids, on_token, cancelled)
             clock.lap()
         timing = Timing(*clock.laps)
         return [
@@ -146,43 +145,23 @@ class Generator:
             for row in range(rows)
         ]
 
-    def _plan(
-        self, lengths: Sequence[int], limits: Sequence[int], samplings: Sequence[Sampling]
-    ) -> list[_Writing]:
-        answers = []
-        for row, (length, limit, sampling) in enumerate(
-            zip(lengths, limits, samplings, strict=True)
-        ):
-            room = self._vocabulary.longest - length
-            if room < 1:
-                raise QueryError(
-                    f"the prompt has {length} embeddings, the model allows"
-                    f" {self._vocabulary.longest}; send fewer or smaller pictures or less text"
-                )
-            if limit < 1:
-                raise QueryError(f"max_new_tokens is {limit}; at least 1 is needed")
-            for sample in range(sampling.samples):
-                temperature = sampling.temperature if sample else None
-                draw = Draw(temperature, sampling.seed, sample)
-                answers.append(_Writing(row, draw, min(limit, room)))
-        return answers
-
     def _write(
         self,
         step: DecodeStep,
         answers: Sequence[_Writing],
         longest_prompt: int,
-        stop: Collection[int],
+        stop_ids: Collection[int],
         on_token: Callable[[int, int], None] | None,
         cancelled: Event | None,
     ) -> None:
         current = list(answers)
         span = longest_prompt
         while True:
+            # A step may have more rows than there are answers; those are idle.
             for answer, token in zip(current, step.tokens.tolist(), strict=False):
                 if answer.done:
                     continue
-                if token in stop:
+                if token in stop_ids:
                     answer.stopped = True
                     continue
                 answer.ids.append(token)
@@ -244,6 +223,27 @@ def _per_row(
     if len(value) != rows:
         raise QueryError(f"{name} has {len(value)} entries for {rows} prompts")
     return list(value)
+
+
+def _plan(
+    lengths: Sequence[int], longest: int, limits: Sequence[int], samplings: Sequence[Sampling]
+) -> list[_Writing]:
+    """List the answers to write, those to one prompt together and its greedy one first."""
+    answers = []
+    for row, (length, limit, sampling) in enumerate(zip(lengths, limits, samplings, strict=True)):
+        room = longest - length
+        if room < 1:
+            raise QueryError(
+                f"the prompt has {length} embeddings, the model allows"
+                f" {longest}; send fewer or smaller pictures or less text"
+            )
+        if limit < 1:
+            raise QueryError(f"max_new_tokens is {limit}; at least 1 is needed")
+        for sample in range(sampling.samples):
+            temperature = sampling.temperature if sample else None
+            draw = Draw(temperature, sampling.seed, sample)
+            answers.append(_Writing(row, draw, min(limit, room)))
+    return answers
 
 
 def _collect(answers: Sequence[_Writing], prompt_length: int, timing: Timing) -> Generation:

@@ -42,13 +42,22 @@ class Fields:
     source: str
     values: Mapping[str, Any]
 
-    def integer(self, key: str, default: int | None = None, *, least: int | None = 1) -> int:
-        """Return a whole number of at least `least`; without default the key must be there."""
+    def integer(
+        self,
+        key: str,
+        default: int | None = None,
+        *,
+        least: int | None = 1,
+        most: int | None = None,
+    ) -> int:
+        """Return a whole number from `least` to `most`; without default the key must be there."""
         value = self._get(key, default)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.error(key, value, "a whole number")
         if least is not None and value < least:
             raise self.error(key, value, f"at least {least}")
+        if most is not None and value > most:
+            raise self.error(key, value, f"at most {most}")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:

@@ -71,7 +71,7 @@ class RoboReferModel(nn.Module):
             if config.depth_projector_type
             else None
         )
-        self.generator = Generator(self.llm, vocabulary)
+        self.generator = Generator(self.llm)
 
     @property
     def device(self) -> torch.device:
@@ -339,13 +339,18 @@ class RoboReferModel(nn.Module):
         cancelled: Event | None = None,
         decoding: Decoding = Decoding.AUTO,
     ) -> list[Generation]:
-        """Write an answer to each prompt; see `Generator.generate` for the arguments."""
+        """Write an answer to each prompt.
+
+        Without `stop_ids` those of the vocabulary end an answer; see `Generator.generate` for
+        the other arguments.
+        """
         return self.generator.generate(
             lambda: self.embed_rows(inputs)[0],
             rows=len(inputs),
             max_new_tokens=max_new_tokens,
             sampling=sampling,
-            stop_ids=stop_ids,
+            longest=self.vocabulary.longest,
+            stop_ids=self.vocabulary.stop if stop_ids is None else stop_ids,
             on_token=on_token,
             cancelled=cancelled,
             decoding=decoding,

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from roborefer_vlm.exceptions import CheckpointError
 from roborefer_vlm.model.json_fields import Fields
 
+# More is a broken file, and would take forever to build.
+_MOST_LAYERS = 1000
+
 
 @dataclass(frozen=True)
 class TowerConfig:
@@ -47,7 +50,7 @@ class TowerConfig:
             fields: Content of the file.
             select_layer: `mm_vision_select_layer`, an index from the front or (negative) the end.
         """
-        layers = fields.integer("num_hidden_layers")
+        layers = fields.integer("num_hidden_layers", most=_MOST_LAYERS)
         if not -layers - 1 <= select_layer <= layers:
             raise CheckpointError(
                 f"config.json: 'mm_vision_select_layer' is {select_layer}; {fields.source} has"
@@ -119,7 +122,7 @@ class LanguageConfig:
         return cls(
             hidden_size=hidden,
             intermediate_size=fields.integer("intermediate_size"),
-            layers=fields.integer("num_hidden_layers"),
+            layers=fields.integer("num_hidden_layers", most=_MOST_LAYERS),
             heads=heads,
             kv_heads=kv_heads,
             head_width=fields.integer("head_dim", hidden // heads, least=2),

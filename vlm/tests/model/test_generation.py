@@ -306,12 +306,10 @@ def test_request_taken_back_before_the_start_costs_nothing(model, requests, monk
 def test_answer_is_limited_by_the_length_the_model_allows(tiny, requests):
     model = load_checkpoint(tiny / "checkpoints" / "dyn3x3")
     (length,) = model.embed(requests[:1]).lengths
-    model.vocabulary = model.generator._vocabulary = replace(
-        model.vocabulary, longest=length + 5, stop=()
-    )
+    model.vocabulary = replace(model.vocabulary, longest=length + 5, stop=())
 
     assert len(model.generate(requests[:1], max_new_tokens=50)[0].ids) == 5
-    model.vocabulary = model.generator._vocabulary = replace(model.vocabulary, longest=length)
+    model.vocabulary = replace(model.vocabulary, longest=length)
     with pytest.raises(QueryError, match=f"allows {length}"):
         model.generate(requests[:1], max_new_tokens=50)
 

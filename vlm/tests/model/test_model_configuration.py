@@ -125,6 +125,7 @@ def test_unknown_keys_and_absent_optional_ones_do_no_harm(checkpoint):
         ("dyn3x3", "llm", {"rope_scaling": {"type": "yarn", "factor": 2}}, "default, linear"),
         ("dyn3x3", "llm", {"rope_scaling": {"type": "linear"}}, "rope_scaling: 'factor'"),
         ("dyn3x3", "llm", {"rope_scaling": 2}, "object or null"),
+        ("dyn3x3", "llm", {"num_hidden_layers": 10**9}, "at most 1000"),
         ("dyn3x3", "llm", {"num_attention_heads": 5}, "divisor of 64"),
         ("dyn3x3", "llm", {"num_key_value_heads": 3}, "divisor of 4"),
         ("dyn3x3", "vision_tower", {"num_attention_heads": 5}, "divisor of 32"),

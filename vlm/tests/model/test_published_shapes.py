@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from roborefer_vlm.model.checkpoint import build_without_weights
+from roborefer_vlm.model.inputs import ModelInput, PictureBlock
 from roborefer_vlm.model.projector import tokens_per_block
 from roborefer_vlm.model.shapes import published_vocabulary, roborefer_2b, roborefer_8b
 
@@ -131,6 +133,34 @@ def test_tied_head_is_the_embedding_and_untied_is_not(small, large):
 
 def test_second_to_last_layer_is_selected(small):
     assert small.vision_tower.config.select_layer == 26
+
+
+@pytest.mark.parametrize(
+    ("which", "blocks", "features"),
+    [
+        # A thumbnail behind 12 tiles of 121 vectors, each with a newline.
+        ("small", PictureBlock(13, 13, 3, 4), 13 * 122),
+        # 1 + 4 + 12 tiles of one picture, 12 blocks of 256 vectors, one newline.
+        ("large", PictureBlock(17, 1, 3, 4), 12 * 256 + 1),
+    ],
+)
+def test_rgbd_query_of_the_true_shape_has_the_lengths_of_the_facts(
+    which, blocks, features, request
+):
+    model = request.getfixturevalue(which)
+    model.fill_buffers(torch.device("meta"))
+    vocabulary = model.vocabulary
+    placeholders = torch.tensor([vocabulary.image, vocabulary.depth])
+    word = torch.tensor([1000])
+    ids = torch.cat([word, placeholders.repeat_interleave(blocks.placeholders), word])
+    tiles = torch.empty(blocks.tiles, 3, 448, 448, device="meta")
+    query = ModelInput(ids, tiles, tiles, (blocks,), (blocks,))
+
+    with torch.no_grad():
+        logits = model([query])
+
+    assert logits.is_meta
+    assert logits.shape == (1, 2 + 2 * features, 151_652)
 
 
 def test_tokens_per_tile_are_those_of_the_facts():

@@ -28,7 +28,8 @@ from roborefer_vlm.exceptions import AnswerError
 # A larger box does not fit into memory on most machines, and the evaluator fails there too.
 MOST_BOX_PIXELS = 1 << 26
 
-Points = npt.NDArray[np.int64] | npt.NDArray[np.float64]
+# int64 or float64, or object where an integer is too large for these.
+Points = npt.NDArray[Any]
 
 # Digits of any script, which Python converts; possessive, so that reading takes linear time.
 _NUMBER = r"[-+]?+\d++(?:\.\d*+)?+"
@@ -140,5 +141,6 @@ def _box(corners: list[float | int]) -> npt.NDArray[np.int64]:
     return np.stack([columns.ravel(), rows.ravel()], axis=1)
 
 
-def _array(points: list[tuple[int, int]]) -> npt.NDArray[np.int64]:
-    return np.array(points, dtype=np.int64).reshape(-1, 2)
+def _array(points: list[tuple[int, int]]) -> Points:
+    # Without a dtype: a coordinate that fits no integer type is far outside, and no error.
+    return np.array(points) if points else np.empty((0, 2), dtype=np.int64)

@@ -82,6 +82,22 @@ def test_what_breaks_the_original_is_an_answer_error(text: str) -> None:
         read(text, 640, 480)
 
 
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (reference.read_tuples, "[(99999999999999999999, 5), (0.5, 0.5)]"),
+        (reference.read_tuples, "[(99999999999999999999.5, 5), (0.5, 0.5)]"),
+        (reference.read_json, '```\n[{"point": [5, 1e30]}, {"point": [500, 500]}]\n```'),
+        (reference.read_xml, '<points x1="9' + "9" * 40 + '" y1="5"/> <points x2="50" y2="50"/>'),
+    ],
+)
+def test_coordinates_of_any_size_are_points_outside(read: Any, text: str) -> None:
+    points = read(text, *SIZE)
+
+    inside = ((points >= 0) & (points < SIZE)).all(axis=1)
+    assert inside.tolist() == [False, True]
+
+
 def test_long_runs_of_digits_take_linear_time() -> None:
     text = "(" * 10 + ("(" + "1" * 60_000) * 5 + "(0.5, 0.5)"
 

@@ -160,6 +160,29 @@ def test_interrupt_does_not_wait_for_answers_under_way(benchmark, tmp_path):
     go_on.set()
 
 
+def test_interrupted_run_asks_nothing_more(benchmark, tmp_path):
+    go_on = threading.Event()
+
+    def answer(query):
+        if number_of(query) == 1:
+            go_on.wait(WAIT_S)
+        return lay.HIT
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    asker = lay.FakeAsker(answer)
+    settings = replace(SETTINGS, concurrency=1)
+    with pytest.raises(KeyboardInterrupt):
+        run(benchmark, asker, tmp_path / "a.jsonl", settings=settings, on_result=interrupt)
+    workers = [thread for thread in threading.enumerate() if thread.name == "bench-0"]
+    go_on.set()
+    for worker in workers:
+        worker.join(WAIT_S)
+
+    assert len(asker.asked) <= 2
+
+
 def test_line_that_a_kill_tore_is_asked_again(benchmark, tmp_path):
     path = tmp_path / "answers.jsonl"
     run(benchmark, lay.FakeAsker(), path)
@@ -171,7 +194,7 @@ def test_line_that_a_kill_tore_is_asked_again(benchmark, tmp_path):
 
     assert len(again.asked) == 1
     assert len(results) == 8
-    assert path.read_bytes().count(b"\n") == whole.count(b"\n")
+    assert read_results(path)[1] == dict(results)
 
 
 def test_run_killed_while_writing_its_first_line_starts_anew(benchmark, tmp_path):

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 from roborefer_vlm.scenes.frames import Frame, viewer_axes
 from roborefer_vlm.scenes.graph import Camera
-from roborefer_vlm.scenes.relations import Places, Relation, relation_scores, relation_values
+from roborefer_vlm.scenes.relations import (
+    Places,
+    Relation,
+    direction_scores,
+    relation_scores,
+    relation_values,
+)
 from scene_builders import camera, scene, score, thing
 
 R = Relation
@@ -61,6 +67,19 @@ def test_a_near_neighbour_at_30_degrees_is_more_left_than_an_aligned_one_far_awa
     near = thing(2, 0.9 + 0.15 * np.tan(np.pi / 6), 0.15)
 
     assert score(R.LEFT, near, ANCHOR) > score(R.LEFT, thing(2, 0.9, 0.6), ANCHOR)
+
+
+def test_the_direction_score_leaves_distance_out_and_holds_for_the_same_places():
+    row = [thing(i, 0.9 + 0.02 * i, 0.15 * i) for i in range(-6, 7) if i not in (0, 1)]
+    places, view = Places.of_objects(row), scene(ANCHOR, *row)
+
+    for relation in (R.LEFT, R.DIRECTLY_RIGHT, R.BEHIND):
+        aligned = direction_scores(relation, view, places, [ANCHOR])
+        scores = relation_scores(relation, view, places, [ANCHOR])
+        assert ((aligned >= 0.5) == (scores >= 0.5)).all()
+        assert (aligned >= scores).all()
+    far_left = direction_scores(R.LEFT, view, places, [ANCHOR])[-5:]
+    assert far_left.min() > 0.99
 
 
 def test_distance_alone_never_ends_a_direction():

@@ -13,6 +13,7 @@ from roborefer_vlm.scenes.relations import (
     Key,
     Places,
     Relation,
+    direction_scores,
     measure,
     relation_scores,
     relation_values,
@@ -78,6 +79,18 @@ def test_a_box_that_is_not_finite_is_named(box):
         Places.of_objects([broken])
     with pytest.raises(QueryError, match=r"box of 'cup' \(id 1\).*not finite"):
         relation_scores(R.LEFT, scene(B), POINT, [broken])
+
+
+def test_a_broken_box_elsewhere_in_the_scene_is_named_where_the_scene_counts():
+    broken = replace(A, box=OrientedBox(np.array([np.nan, 0, 0]), np.eye(3), np.ones(3)))
+    view = scene(broken, B, thing(3, 0.5, 0.0))
+    with pytest.raises(QueryError, match=r"box of 'cup' \(id 1\).*not finite"):
+        relation_scores(R.NEAR, view, POINT, [B])
+
+
+def test_only_directions_have_a_direction_score():
+    with pytest.raises(QueryError, match="'near' is no direction; use left, right"):
+        direction_scores(R.NEAR, scene(A), POINT, [A])
 
 
 def test_a_negative_size_is_named():

@@ -9,7 +9,11 @@ from roborefer_vlm.scenes.relations.configuration import (
     Definition,
     configuration_of,
 )
-from roborefer_vlm.scenes.relations.evaluate import relation_scores, relation_values
+from roborefer_vlm.scenes.relations.evaluate import (
+    direction_scores,
+    relation_scores,
+    relation_values,
+)
 from roborefer_vlm.scenes.relations.measures import measure
 from roborefer_vlm.scenes.relations.names import Key, Relation
 from roborefer_vlm.scenes.relations.surroundings import (
@@ -31,6 +35,7 @@ __all__ = [
     "Places",
     "Relation",
     "configuration_of",
+    "direction_scores",
     "fit_beside",
     "fit_on_top",
     "measure",

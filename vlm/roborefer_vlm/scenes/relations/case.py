@@ -101,6 +101,10 @@ class Apart:
 
 
 def spread(scene: Scene) -> float:
-    """Return twice the largest horizontal distance of a thing from the middle of all, metres."""
-    centers = np.array([thing.box.center[:2] for thing in scene.objects])
+    """Return twice the largest horizontal distance of a thing from the middle of all, metres.
+
+    Raises:
+        QueryError: The box of a thing has a value that is not finite.
+    """
+    centers = Places.of_objects(scene.objects).centers[:, :2]
     return float(2 * np.linalg.norm(centers - centers.mean(axis=0), axis=1).max())

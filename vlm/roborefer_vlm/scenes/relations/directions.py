@@ -15,6 +15,8 @@ from roborefer_vlm.scenes.relations.case import Apart, Case
 from roborefer_vlm.scenes.relations.grading import decaying, falling, weaken
 from roborefer_vlm.scenes.relations.thresholds import value
 
+WORDS = ("left", "right", "front", "behind", "above", "below")
+
 
 def left(case: Case) -> Array:
     """To the left of the anchor: within a cone around the frame's left.
@@ -94,7 +96,7 @@ def alignment(case: Case, word: str, *, narrow: bool = False) -> Array:
 
     Args:
         case: With one anchor.
-        word: "left", "right", "front", "behind", "above" or "below".
+        word: One of WORDS.
         narrow: Take the cone of "directly".
     """
     return _aligned(_displacements(case, word), narrow)

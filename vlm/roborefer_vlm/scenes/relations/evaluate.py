@@ -13,6 +13,7 @@ from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array, Scene
 from roborefer_vlm.scenes.places import Anchor, Places, describe
+from roborefer_vlm.scenes.relations import directions
 from roborefer_vlm.scenes.relations.case import Case
 from roborefer_vlm.scenes.relations.names import Relation
 from roborefer_vlm.scenes.relations.registry import RULES
@@ -56,6 +57,35 @@ def relation_scores(
         return np.zeros(0)
     scores = np.clip(np.nan_to_num(rule.score(case)), 0, 1)
     return np.where(subjects.among(anchors), 0.0, scores)
+
+
+def direction_scores(
+    relation: Relation,
+    scene: Scene,
+    subjects: Places,
+    anchors: Sequence[Anchor],
+    *,
+    frame: Frame = Frame.VIEWER,
+) -> Array:
+    """Tell how well each subject is aligned with a direction, near or far alike.
+
+    These are the scores of LEFT to BELOW and DIRECTLY_LEFT to DIRECTLY_BELOW before nearness
+    lowers them; both hold for the same places.
+
+    Returns:
+        Shape (N,), 0 to 1.
+
+    Raises:
+        QueryError: The relation is no direction, or as for relation_scores.
+    """
+    case = _case(relation, scene, subjects, anchors, frame, None, None)
+    word = relation.removeprefix("directly_")
+    if word not in directions.WORDS:
+        raise QueryError(f"'{relation}' is no direction; use {', '.join(directions.WORDS)}")
+    if not len(subjects):
+        return np.zeros(0)
+    scores = directions.alignment(case, word, narrow=word != relation)
+    return np.where(subjects.among(anchors), 0.0, np.nan_to_num(scores))
 
 
 def relation_values(

@@ -18,7 +18,7 @@ from roborefer_vlm.scenes.relations.thresholds import value
 def between(case: Case) -> Array:
     """Between two anchors: in the lane that joins them, past the inner side of neither.
 
-    The lane is as wide as the anchors (the hull of both), at least a share of their distance.
+    The lane is as wide as the anchors (the hull of both), and wider by a share of their distance.
     Best is the middle of the lane. For things on top of each other the lane is upright.
     """
     first, second = case.marks.centers
@@ -46,7 +46,7 @@ def between(case: Case) -> Array:
     else:
         widths = np.linalg.norm(case.marks.half_sizes, axis=1)
     width = np.interp(position / length, [0, 1], widths)
-    width = np.maximum(width, value("between_width") * length)
+    width = width + value("between_width") * length
     return np.minimum(lengthwise, falling(np.linalg.norm(rest, axis=1), width, 2 * width))
 
 

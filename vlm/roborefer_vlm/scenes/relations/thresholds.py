@@ -63,10 +63,10 @@ THRESHOLDS: dict[str, Threshold] = {
         "Floor of the reach, for points and for things without measured extent.",
     ),
     "between_width": Threshold(
-        0.2,
+        0.15,
         "1",
-        "Half width of the lane between two small things as a share of their distance; larger"
-        " ones widen it to the hull of both (RefSpatial's search area for 'between').",
+        "Of the distance: the lane is that much wider on each side than the hull of both things"
+        " (RefSpatial's search area), since people also call a place between that bulges out.",
     ),
     "least_lane": Threshold(
         0.2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 
 import benchmark_layouts as lay
 import numpy as np
@@ -12,10 +13,13 @@ from cli_fakes import FakeEngine
 from roborefer_vlm.backends import registry
 from roborefer_vlm.cli.main import main
 from roborefer_vlm.drawing import POINT
+from roborefer_vlm.evaluation.benchmarks import load_benchmark
 from roborefer_vlm.exceptions import CheckpointError, EngineError, UnavailableError
-from roborefer_vlm.picture_files import Source, read_rgb
+from roborefer_vlm.picture_files import Source, read_mask, read_rgb
 from roborefer_vlm.server.wire import answer_from_json
 from roborefer_vlm.types import Answer, Outcome, Pixel, ReferredPoint
+
+SCENES = Path(__file__).parents[3].parent / "shared/data/real_rgbd"
 
 
 @pytest.fixture
@@ -223,3 +227,21 @@ def test_picture_that_is_none_is_refused(tmp_path, engine, capsys):
 
     assert main(["point", str(tmp_path / "text.png"), "the mug"]) == 2
     assert "text.png" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not SCENES.is_dir(), reason=f"no real scenes at {SCENES}")
+def test_real_scene_is_answered_without_weights_and_the_picture_shows_it(tmp_path, capsys):
+    (question, *_) = load_benchmark("own", SCENES, parts=["location"]).questions
+    scene = SCENES / "scenes" / question.scene
+    out = tmp_path / "answer.png"
+    known = {"depth": "depth.png", "intrinsics": "camera.json", "objects": "instances.png"}
+    options = [word for name, file in known.items() for word in (f"--{name}", str(scene / file))]
+
+    code = main(["point", str(scene / "rgb.png"), question.prompt, "--out", str(out), *options])
+
+    answer = answer_from_json(json.loads(capsys.readouterr().out))
+    pixel = answer.points[0].pixel
+    drawn = read_rgb(Source.of(out))
+    assert code == 0
+    assert read_mask(question.truth.mask)[round(pixel.v), round(pixel.u)]
+    assert tuple(drawn[round(pixel.v), round(pixel.u)]) == POINT

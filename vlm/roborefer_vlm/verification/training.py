@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Comparison of training: losses, gradients, and a few steps of the optimiser."""
+"""Comparison of training: samples, losses, gradients, and a few steps of the optimiser."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import torch
 
 from roborefer_vlm.model import configuration as parts
 from roborefer_vlm.model.checkpoint import load_checkpoint
-from roborefer_vlm.model.inputs import ModelInput
 from roborefer_vlm.model.network import RoboReferModel
-from roborefer_vlm.model.pictures import load_depth, load_picture
-from roborefer_vlm.model.tiling import Tiling
-from roborefer_vlm.model.verification.comparison import (
+from roborefer_vlm.model.processor import Processor
+from roborefer_vlm.training.labels import Supervision
+from roborefer_vlm.training.samples import Sample, SpatialDataset
+from roborefer_vlm.verification.comparison import (
     GRADIENT_NORM,
     LATER_LOSS,
     LOGITS,
@@ -28,8 +27,7 @@ from roborefer_vlm.model.verification.comparison import (
     read_expected,
     relative,
 )
-
-Sample = tuple[ModelInput, torch.Tensor]
+from roborefer_vlm.verification.inference import pixel_hash
 
 # Which data set each sample of a recorded batch is from.
 _BATCHES = {
@@ -53,54 +51,64 @@ _TRAINABLE = {
 
 
 def verify_training(root: Path, name: str) -> Iterator[Comparison]:
-    """Compare the recorded batches and optimiser steps of a checkpoint, if it has any.
-
-    Ids and labels are the recorded ones; tiles are cut from the pictures. Of the two ways to
-    supervise an answer of several lines, that of the original is compared.
-    """
+    """Compare the recorded samples, batches and optimiser steps of a checkpoint, if any."""
     expected, arrays = read_expected(root, name, "train")
     if not expected:
         return
-    records = json.loads((root / "train" / "records.json").read_text(encoding="utf-8"))
     checkpoint = root / "checkpoints" / name
     model = load_checkpoint(checkpoint, dtype=torch.float32)
-    tiling = Tiling.from_config(model.config)
-    samples = {
-        kind: [
-            _sample(tiling, root / "images", record, entry, with_depth=kind == "rgbd")
-            for record, entry in zip(records, entries, strict=True)
-        ]
-        for kind, entries in expected["datasets"].items()
-    }
+    processor = Processor.from_checkpoint(checkpoint, model.config)
     batches = {
+        how: _read_batches(root, processor, how)
+        for how in (Supervision.ORIGINAL, Supervision.SPANS)
+    }
+    original = batches[Supervision.ORIGINAL]
+    for kind in ("rgbd", "rgb"):
+        for place, (sample, entry) in enumerate(
+            zip(original[kind], expected["datasets"][kind], strict=True)
+        ):
+            yield from _compare_sample(f"{name}/{kind}/{place}", sample, entry)
+    for batch, wanted in expected["batches"].items():
+        where = f"{name}/{batch}"
+        yield from _compare_batch(where, model, original[batch], wanted, arrays)
+        with torch.no_grad():
+            spans = _loss(model, batches[Supervision.SPANS][batch]).item()
+        yield relative(f"{where}/loss_spans", spans, wanted["loss_mean_span_mask"], LOSS)
+    for stage, wanted in expected["steps"].items():
+        model = load_checkpoint(checkpoint, dtype=torch.float32)
+        yield from _compare_steps(f"{name}/{stage}", model, original["mixed"], stage, wanted)
+
+
+def _read_batches(root: Path, processor: Processor, how: Supervision) -> dict[str, list[Sample]]:
+    """Return the recorded batches; those of one kind only hold its whole data set."""
+    records, images = root / "train" / "records.json", root / "images"
+    datasets = {
+        "rgbd": SpatialDataset(records, processor, images, images, how),
+        "rgb": SpatialDataset(records, processor, images, None, how),
+    }
+    samples = {kind: [data[i] for i in range(len(data))] for kind, data in datasets.items()}
+    return {
         batch: [samples[kind][index] for index, kind in enumerate(kinds)]
         for batch, kinds in _BATCHES.items()
     }
-    for batch, wanted in expected["batches"].items():
-        yield from _compare_batch(f"{name}/{batch}", model, batches[batch], wanted, arrays)
-    for stage, wanted in expected["steps"].items():
-        model = load_checkpoint(checkpoint, dtype=torch.float32)
-        yield from _compare_steps(f"{name}/{stage}", model, batches["mixed"], stage, wanted)
 
 
-def _sample(
-    tiling: Tiling,
-    images: Path,
-    record: Mapping[str, Any],
-    entry: Mapping[str, Any],
-    *,
-    with_depth: bool,
-) -> Sample:
-    def files(key: str) -> list[str]:
-        value = record[key]
-        return [value] if isinstance(value, str) else value
+def _compare_sample(where: str, sample: Sample, entry: Mapping[str, Any]) -> Iterator[Comparison]:
+    yield equal(f"{where}/input_ids", sample.inputs.input_ids.tolist(), entry["input_ids"])
+    yield equal(f"{where}/labels", sample.labels.tolist(), entry["labels"])
+    for kind, tiles in (
+        ("image", sample.inputs.image_tiles),
+        ("depth", sample.inputs.depth_tiles),
+    ):
+        if entry.get(kind):
+            yield equal(f"{where}/{kind}/pixels", pixel_hash(tiles), entry[kind]["u8_sha256"])
 
-    tiles, blocks = tiling.cut([load_picture(images / file) for file in files("image")])
-    depths = [load_depth(images / file) for file in files("depth")] if with_depth else []
-    depth_tiles, depth_blocks = tiling.cut([depth.astype("uint8") for depth in depths])
-    ids = torch.tensor(entry["input_ids"])
-    labels = torch.tensor(entry["labels"])
-    return ModelInput(ids, tiles, depth_tiles, blocks, depth_blocks), labels
+
+def _loss(
+    model: RoboReferModel, samples: Sequence[Sample], num_items: int | None = None
+) -> torch.Tensor:
+    inputs, labels = [one.inputs for one in samples], [one.labels for one in samples]
+    return model.loss(inputs, labels, num_items)
 
 
 def _compare_batch(
@@ -110,17 +118,16 @@ def _compare_batch(
     wanted: Mapping[str, Any],
     arrays: Mapping[str, Any],
 ) -> Iterator[Comparison]:
-    inputs, labels = [one for one, _ in samples], [label for _, label in samples]
     with torch.no_grad():
-        embedded = model.embed(inputs)
+        embedded = model.embed([sample.inputs for sample in samples])
     yield equal(f"{where}/embed_lengths", list(embedded.lengths), wanted["embed_lengths"])
     model.train_only(_parts(model, "sft"))
     model.zero_grad(set_to_none=True)
-    loss = model.loss(inputs, labels)
+    loss = _loss(model, samples)
     loss.backward()  # type: ignore[no-untyped-call]
     yield relative(f"{where}/loss", loss.item(), wanted["loss_mean"], LOSS)
     with torch.no_grad():
-        shared = model.loss(inputs, labels, num_items=wanted["num_items_in_batch"])
+        shared = _loss(model, samples, wanted["num_items_in_batch"])
     yield relative(f"{where}/loss_num_items", shared.item(), wanted["loss_with_num_items"], LOSS)
     for part, norm in wanted["grad_norm_sft"].items():
         found = gradient_norm(model if part == "total" else getattr(model, part, None))
@@ -150,10 +157,9 @@ def _compare_batch(
 @torch.no_grad()
 def _last_supervised(model: RoboReferModel, sample: Sample) -> torch.Tensor:
     """Return the logits that the last supervised token is predicted with."""
-    one, labels = sample
-    _, targets = model.embed_rows([one], [labels])
+    _, targets = model.embed_rows([sample.inputs], [sample.labels])
     last = int((targets[0] >= 0).nonzero()[-1])
-    logits: torch.Tensor = model([one])[0, last - 1]
+    logits: torch.Tensor = model([sample.inputs])[0, last - 1]
     return logits
 
 
@@ -164,7 +170,6 @@ def _compare_steps(
     stage: str,
     wanted: Mapping[str, Any],
 ) -> Iterator[Comparison]:
-    inputs, labels = [one for one, _ in samples], [label for _, label in samples]
     model.train_only(_parts(model, stage))
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     yield equal(f"{where}/parameters", sum(p.numel() for p in trained), wanted["n_trainable"])
@@ -173,7 +178,7 @@ def _compare_steps(
         zip(wanted["losses"], wanted["grad_norm_total"], strict=True)
     ):
         optimiser.zero_grad(set_to_none=True)
-        loss = model.loss(inputs, labels)
+        loss = _loss(model, samples)
         loss.backward()  # type: ignore[no-untyped-call]
         limit = LATER_LOSS if step else LOSS
         yield relative(f"{where}/step{step}/loss", loss.item(), loss_wanted, limit)

@@ -20,7 +20,7 @@ from roborefer_vlm.model.inputs import ModelInput
 from roborefer_vlm.model.network import RoboReferModel
 from roborefer_vlm.model.pictures import load_depth, load_picture
 from roborefer_vlm.model.processor import Processor
-from roborefer_vlm.model.verification.comparison import (
+from roborefer_vlm.verification.comparison import (
     FEATURES,
     LOGITS,
     Comparison,

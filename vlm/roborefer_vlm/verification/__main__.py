@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m roborefer_vlm.model.verification DIRECTORY [CHECKPOINT ...]`."""
+"""`python -m roborefer_vlm.verification DIRECTORY [CHECKPOINT ...]`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-from roborefer_vlm.model.verification import golden_names, verify_inference, verify_training
+from roborefer_vlm.verification import golden_names, verify_inference, verify_training
 
 
 def main() -> int:

@@ -12,14 +12,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roborefer_vlm.exceptions import ConfigurationError, ReferringError
+from roborefer_vlm.exceptions import ConfigurationError
 from roborefer_vlm.server.settings import ServerSettings, read_token
 
 if TYPE_CHECKING:
     from roborefer_vlm.backends.base import Engine
 
 TOKEN_VARIABLE = "ROBOREFER_TOKEN"
-HELP = "answer queries over HTTP"
 _DEFAULTS = {field.name: field.default for field in fields(ServerSettings)}
 # Option, type, and what it means; the defaults stand in ServerSettings.
 _NUMBERS: tuple[tuple[str, type, str], ...] = (
@@ -70,36 +69,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal comes.
+    """Serve until a signal comes; return 0 after an orderly end.
 
-    Returns:
-        0 after an orderly end, 1 when the engine failed to load, 2 when the command is wrong.
+    Raises:
+        ConfigurationError: An argument cannot work, or the address needs a token or is in use.
+        ReferringError: The engine cannot be made.
     """
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    settings = settings_from(args)
     try:
-        settings = settings_from(args)
-        try:
-            from roborefer_vlm.server.run import serve
-        except ImportError as error:
-            raise ConfigurationError(
-                f"serving needs more packages ({error}); install roborefer-vlm[server]"
-            ) from error
-        from roborefer_vlm.backends.registry import create_engine
+        from roborefer_vlm.server.run import serve
+    except ImportError as error:
+        raise ConfigurationError(
+            f"serving needs more packages ({error}); install roborefer-vlm[server]"
+        ) from error
+    from roborefer_vlm.backends.registry import create_engine
 
-        def make_engine() -> Engine:
-            return create_engine(args.engine)
+    def make_engine() -> Engine:
+        return create_engine(args.engine)
 
-        return serve(make_engine, settings)
-    except ConfigurationError as error:
-        sys.stderr.write(f"roborefer serve: {error}\n")
-        return 2
-    except ReferringError as error:
-        sys.stderr.write(f"roborefer serve: {error}\n")
-        return 1
+    serve(make_engine, settings)
+    return 0
 
 
 def settings_from(args: argparse.Namespace) -> ServerSettings:

@@ -19,7 +19,12 @@ from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from roborefer_vlm.backends.base import Engine
-from roborefer_vlm.exceptions import ConfigurationError, UnavailableError
+from roborefer_vlm.exceptions import (
+    ConfigurationError,
+    EngineError,
+    ReferringError,
+    UnavailableError,
+)
 from roborefer_vlm.server.app import create_app
 from roborefer_vlm.server.service import Service
 from roborefer_vlm.server.settings import ServerSettings
@@ -27,6 +32,7 @@ from roborefer_vlm.server.settings import ServerSettings
 log = logging.getLogger(__name__)
 # Between the last answer and the end of the process: to write it out, and to close the engine.
 _LAST_WORDS_S = 2.0
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def serve(
@@ -34,7 +40,7 @@ def serve(
     settings: ServerSettings,
     *,
     on_listening: Callable[[str], None] = lambda url: None,
-) -> int:
+) -> None:
     """Serve until SIGTERM or SIGINT, then finish what is under way.
 
     Args:
@@ -42,23 +48,20 @@ def serve(
         settings: Where and how.
         on_listening: Called with the URL once connections are taken.
 
-    Returns:
-        0 after an orderly end; 1 when the engine could not be made.
-
     Raises:
         ConfigurationError: The address cannot be bound.
+        ReferringError: The engine cannot be made, as the function that makes it says.
+        EngineError: It cannot be made for a reason that nobody foresaw; the log has it.
     """
-    failed = threading.Event()
 
     def give_up() -> None:
-        failed.set()
         server.should_exit = True
 
     app = create_app(engine, settings, on_failed=give_up)
     server = _Server(app, settings)
     listener = _bind(settings)
     # uvicorn repeats a signal once it is done; an orderly end needs no second death.
-    before = {number: signal.signal(number, _ignore) for number in uvicorn_signals()}
+    before = {number: signal.signal(number, _ignore) for number in _SIGNALS}
     try:
         with listener:
             log.info("listening on %s", _url(listener))
@@ -67,7 +70,12 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    return 1 if failed.is_set() else 0
+    service: Service = app.state.service
+    error = service.scheduler.load_error
+    if isinstance(error, ReferringError):
+        raise error
+    if error is not None:
+        raise EngineError(f"the engine cannot be made: {type(error).__name__}: {error}") from error
 
 
 @contextmanager
@@ -95,11 +103,6 @@ def background_server(
         finally:
             server.should_exit = True
             thread.join(settings.drain_s + 2 * _LAST_WORDS_S)
-
-
-def uvicorn_signals() -> tuple[signal.Signals, ...]:
-    """Return the signals that end a server."""
-    return (signal.SIGINT, signal.SIGTERM)
 
 
 class _Server(uvicorn.Server):

@@ -17,7 +17,7 @@ from threading import Condition, Event, Thread
 from typing import Any, Generic, TypeVar
 
 from roborefer_vlm.backends.base import Engine, EngineInfo
-from roborefer_vlm.exceptions import CancelledError, DeadlineError, EngineError
+from roborefer_vlm.exceptions import CancelledError, DeadlineError, EngineError, ReferringError
 from roborefer_vlm.server.errors import ApiError, ErrorCode
 from roborefer_vlm.server.metrics import Metrics
 from roborefer_vlm.server.settings import ServerSettings
@@ -241,7 +241,8 @@ class Scheduler:
             engine = self._make_engine()
             info = engine.info
         except Exception as error:
-            log.exception("the engine could not be loaded")
+            foreseen = isinstance(error, ReferringError)
+            log.error("the engine cannot be made: %s", error, exc_info=not foreseen)
             self._load_error = error
             self._on_failed()
             return

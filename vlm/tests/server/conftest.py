@@ -71,12 +71,18 @@ def make_server() -> Iterator[MakeServer]:
 
 
 @pytest.fixture(scope="module")
-def post() -> Iterator[Callable[..., httpx.Response]]:
-    """Send requests to `/v1/refer` of a server with usual settings."""
+def usual_url() -> Iterator[str]:
+    """A server with usual settings that the tests of a file share."""
     with background_server(FakeEngine()) as url, Client(url) as client:
         client.wait_until_ready(10)
-        with httpx.Client(base_url=url, timeout=20) as http:
-            yield lambda **keywords: http.post("/v1/refer", **keywords)
+        yield url
+
+
+@pytest.fixture
+def post(usual_url: str) -> Iterator[Callable[..., httpx.Response]]:
+    """Send requests to `/v1/refer` of a server with usual settings."""
+    with httpx.Client(base_url=usual_url, timeout=20) as http:
+        yield lambda **keywords: http.post("/v1/refer", **keywords)
 
 
 class ServerProcess:

@@ -17,18 +17,16 @@ from roborefer_vlm.testing import FakeEngine
 from roborefer_vlm.types import Query
 
 
-def main(port: int = 0, seconds: float = 0.0) -> int:
+def main(port: int = 0, seconds: float = 0.0) -> None:
     def work(query: Query, cancelled: Event | None) -> None:
         if seconds:
             print("query", flush=True)
             time.sleep(seconds)
 
     settings = ServerSettings(port=port, max_batch=1 if seconds else None)
-    return serve(
-        FakeEngine(on_query=work), settings, on_listening=lambda url: print(url, flush=True)
-    )
+    serve(FakeEngine(on_query=work), settings, on_listening=lambda url: print(url, flush=True))
 
 
 if __name__ == "__main__":
     main_arguments = [kind(value) for kind, value in zip((int, float), sys.argv[1:], strict=False)]
-    sys.exit(main(*main_arguments))
+    main(*main_arguments)

@@ -112,8 +112,8 @@ def test_the_client_says_that_its_token_is_wrong(locked_url, make_query):
         ("", 400),
     ],
 )
-def test_only_names_of_this_machine_are_served_without_a_token(make_server, host, status):
-    assert httpx.get(f"{make_server()}/healthz", headers={"Host": host}).status_code == status
+def test_only_names_of_this_machine_are_served_without_a_token(usual_url, host, status):
+    assert httpx.get(f"{usual_url}/healthz", headers={"Host": host}).status_code == status
 
 
 def test_further_names_can_be_allowed(make_server):
@@ -122,8 +122,8 @@ def test_further_names_can_be_allowed(make_server):
     assert httpx.get(f"{url}/healthz", headers={"Host": "robot.local:1"}).status_code == 200
 
 
-def test_pages_of_other_sites_are_refused_and_no_cors_is_offered(make_server):
-    url = make_server()
+def test_pages_of_other_sites_are_refused_and_no_cors_is_offered(usual_url):
+    url = usual_url
     headers = {"Origin": "https://evil.example"}
 
     answered = httpx.post(f"{url}/v1/refer", headers=headers, files={"image": b"x"})
@@ -134,11 +134,10 @@ def test_pages_of_other_sites_are_refused_and_no_cors_is_offered(make_server):
     assert not [name for name in asked.headers if name.startswith("access-control")]
 
 
-def test_the_access_log_has_ids_and_no_secrets(make_server, good, caplog):
-    url = make_server()
+def test_the_access_log_has_ids_and_no_secrets(usual_url, good, caplog):
     with caplog.at_level(logging.INFO, logger="roborefer_vlm.server"):
         httpx.post(
-            f"{url}/v1/refer?token=secret-in-query",
+            f"{usual_url}/v1/refer?token=secret-in-query",
             json=good,
             headers={"X-Request-Id": "log-1", "Authorization": "Bearer secret-in-header"},
         )

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from io import BytesIO
 
 import httpx
@@ -14,9 +13,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from PIL import Image
 from roborefer_vlm.server.app import create_app
-from roborefer_vlm.server.client import Client
 from roborefer_vlm.server.errors import ErrorCode
-from roborefer_vlm.server.run import background_server
 from roborefer_vlm.testing import FakeEngine
 from schemathesis import Case
 
@@ -29,13 +26,6 @@ QUICK = settings(
     phases=[Phase.explicit, Phase.generate],
 )
 THOROUGH = settings(QUICK, max_examples=2000)
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with background_server(FakeEngine()) as url, Client(url) as client:
-        client.wait_until_ready(10)
-        yield url
 
 
 def _png() -> bytes:
@@ -52,13 +42,15 @@ NOT_CHECKED = [schemathesis.checks.positive_data_acceptance]
 
 @schema.parametrize()
 @QUICK
-def test_random_requests_get_documented_answers(case: Case, url: str) -> None:
-    case.call_and_validate(base_url=url, excluded_checks=NOT_CHECKED)
+def test_random_requests_get_documented_answers(case: Case, usual_url: str) -> None:
+    case.call_and_validate(base_url=usual_url, excluded_checks=NOT_CHECKED)
 
 
 @schema.include(path="/v1/refer").parametrize()
 @QUICK
-def test_random_fields_beside_a_good_picture_get_documented_answers(case: Case, url: str) -> None:
+def test_random_fields_beside_a_good_picture_get_documented_answers(
+    case: Case, usual_url: str
+) -> None:
     """Random pictures are refused early; with a good one the other fields are looked at too."""
     if isinstance(case.body, dict) and case.media_type == "application/json":
         case.body["image"] = PICTURE
@@ -66,30 +58,30 @@ def test_random_fields_beside_a_good_picture_get_documented_answers(case: Case, 
         case.body.pop("instances", None)
     # What was wrong on purpose may be what was replaced.
     replaced = [schemathesis.checks.negative_data_rejection]
-    case.call_and_validate(base_url=url, excluded_checks=NOT_CHECKED + replaced)
+    case.call_and_validate(base_url=usual_url, excluded_checks=NOT_CHECKED + replaced)
 
 
-def test_the_documented_example_is_answered(url):
+def test_the_documented_example_is_answered(usual_url):
     content = schema.raw_schema["paths"]["/v1/refer"]["post"]["requestBody"]["content"]
 
     assert (
-        httpx.post(f"{url}/v1/refer", json=content["application/json"]["example"]).json()[
+        httpx.post(f"{usual_url}/v1/refer", json=content["application/json"]["example"]).json()[
             "outcome"
         ]
         == "ok"
     )
 
 
-def test_the_document_has_every_code_and_no_docs_that_load_scripts(url):
-    document = httpx.get(f"{url}/openapi.json").json()
+def test_the_document_has_every_code_and_no_docs_that_load_scripts(usual_url):
+    document = httpx.get(f"{usual_url}/openapi.json").json()
 
     assert all(f"| `{code}` |" in document["info"]["description"] for code in ErrorCode)
     assert document["components"]["schemas"]["ErrorDetails"]["properties"]["code"]
-    assert httpx.get(f"{url}/docs").status_code == 404
+    assert httpx.get(f"{usual_url}/docs").status_code == 404
 
 
 @pytest.mark.slow
 @schema.parametrize()
 @THOROUGH
-def test_many_random_requests_get_documented_answers(case: Case, url: str) -> None:
-    case.call_and_validate(base_url=url, excluded_checks=NOT_CHECKED)
+def test_many_random_requests_get_documented_answers(case: Case, usual_url: str) -> None:
+    case.call_and_validate(base_url=usual_url, excluded_checks=NOT_CHECKED)

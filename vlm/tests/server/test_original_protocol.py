@@ -82,18 +82,18 @@ def test_recorded_requests_get_the_recorded_answers(golden_url, record):
         assert answered.text == wire
 
 
-def test_the_index_is_that_of_the_original(make_server):
+def test_the_index_is_that_of_the_original(usual_url):
     (record,) = [r for r in RECORD["responses"] if r["name"] == "index"]
 
-    answered = httpx.get(make_server())
+    answered = httpx.get(usual_url)
 
     assert (answered.status_code, answered.text) == (record["status"], record["text"])
 
 
-def test_a_body_without_type_is_refused_as_recorded(make_server):
+def test_a_body_without_type_is_refused_as_recorded(usual_url):
     (record,) = [r for r in RECORD["responses"] if r["name"] == "not_json"]
 
-    assert httpx.post(f"{make_server()}/query", content=b"x").status_code == record["status"]
+    assert httpx.post(f"{usual_url}/query", content=b"x").status_code == record["status"]
 
 
 def one_picture(**fields: object) -> dict[str, object]:
@@ -143,18 +143,14 @@ def test_answers_without_points_are_words_or_an_empty_list(make_server, answer, 
         ({"image_url": ["QUJD"] * 9}, 413),
     ],
 )
-def test_wrong_requests_end_as_pages_or_limits_and_the_next_is_answered(
-    make_server, fields, status
-):
-    url = make_server()
-
-    assert httpx.post(f"{url}/query", json=one_picture(**fields)).status_code == status
-    assert httpx.post(f"{url}/query", json=one_picture()).status_code == 200
+def test_wrong_requests_end_as_pages_or_limits_and_the_next_is_answered(usual_url, fields, status):
+    assert httpx.post(f"{usual_url}/query", json=one_picture(**fields)).status_code == status
+    assert httpx.post(f"{usual_url}/query", json=one_picture()).status_code == 200
 
 
-def test_broken_json_is_a_bad_request_as_in_the_original(make_server):
+def test_broken_json_is_a_bad_request_as_in_the_original(usual_url):
     answered = httpx.post(
-        f"{make_server()}/query", content=b"{", headers={"Content-Type": "application/json"}
+        f"{usual_url}/query", content=b"{", headers={"Content-Type": "application/json"}
     )
 
     assert answered.status_code == 400

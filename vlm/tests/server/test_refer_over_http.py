@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from io import BytesIO
 from threading import Event
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from roborefer_vlm.server.client import Client
+from roborefer_vlm.server.run import background_server
 from roborefer_vlm.testing import PIECES, FakeEngine, fake_answer
 from roborefer_vlm.types import GivenObject, Intrinsics, Query, Sampling, TargetKind
 
@@ -55,14 +57,23 @@ class Recorder(FakeEngine):
         self.seen.append(query)
 
 
-@pytest.fixture
-def recorder() -> Recorder:
-    return Recorder()
+@pytest.fixture(scope="module")
+def shared() -> Iterator[tuple[str, Recorder]]:
+    engine = Recorder()
+    with background_server(engine) as url, Client(url) as client:
+        client.wait_until_ready(10)
+        yield url, engine
 
 
 @pytest.fixture
-def url(make_server, recorder) -> str:
-    return make_server(recorder)
+def url(shared) -> str:
+    return shared[0]
+
+
+@pytest.fixture
+def recorder(shared) -> Recorder:
+    shared[1].seen.clear()
+    return shared[1]
 
 
 def test_a_query_with_everything_arrives_without_loss(url, recorder):

@@ -9,6 +9,7 @@ import socket
 
 import pytest
 from roborefer_vlm.cli import serve
+from roborefer_vlm.cli.main import main
 from roborefer_vlm.server.settings import ServerSettings
 
 
@@ -44,15 +45,23 @@ def test_a_token_cannot_be_given_where_ps_shows_it():
 
 
 def test_a_wide_address_without_a_token_ends_with_2_and_says_why(capsys):
-    assert serve.run(parse("--host", "0.0.0.0")) == 2
+    assert main(["serve", "--host", "0.0.0.0"]) == 2
     assert "needs a token" in capsys.readouterr().err
 
 
 def test_a_port_in_use_ends_with_2_and_says_so(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert serve.run(parse("--port", str(taken.getsockname()[1]))) == 2
+        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 2
     assert "cannot bind 127.0.0.1" in capsys.readouterr().err
 
 
-def test_an_engine_that_is_unknown_ends_with_1(capsys):
-    assert serve.run(parse("--port", "0", "--engine", "oracle")) == 1
+def test_an_engine_that_is_unknown_ends_the_server_and_says_which_there_are(capsys):
+    assert main(["serve", "--port", "0", "--engine", "oracle"]) == 2
+    assert "known engines" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_is_none_ends_the_server(capsys, tmp_path):
+    pytest.importorskip("torch", reason="the network needs torch")
+
+    assert main(["serve", "--port", "0", "--engine", f"roborefer:{tmp_path}"]) != 0
+    assert "config.json" in capsys.readouterr().err

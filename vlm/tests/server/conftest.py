@@ -23,6 +23,7 @@ from roborefer_vlm.server.settings import ServerSettings
 from roborefer_vlm.testing import FakeEngine
 from roborefer_vlm.types import Query
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "roborefer_tiny"
 FAKE_SERVER = Path(__file__).parent / "fake_server.py"
 MakeServer = Callable[..., str]
 
@@ -119,3 +120,37 @@ def start_process() -> Iterator[Callable[..., ServerProcess]]:
     for server in started:
         server.process.kill()
         server.process.wait(10)
+
+
+class FormulaDepth:
+    """The formula that stood in for the depth network when the exchanges were recorded."""
+
+    def inverse_depth(self, image: np.ndarray) -> np.ndarray:
+        rows, columns = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+        blue = image[..., 2].astype(np.float32)
+        return (3 + 2 * rows / image.shape[0] + 0.7 * np.sin(columns / 17) + blue / 255).astype(
+            np.float32
+        )
+
+
+def _golden_engine() -> Engine:
+    torch = pytest.importorskip("torch", reason="the network needs torch")
+    pytest.importorskip("transformers", reason="the network needs transformers")
+    from roborefer_vlm.backends.roborefer import RoboReferEngine
+
+    torch.set_num_threads(1)
+    return RoboReferEngine.from_checkpoint(
+        GOLDEN / "checkpoints" / "dyn3x3", dtype=torch.float32, depth_estimator=FormulaDepth()
+    )
+
+
+@pytest.fixture(scope="module")
+def golden_engine() -> Engine:
+    """The checkpoint behind the recorded exchanges."""
+    return _golden_engine()
+
+
+@pytest.fixture
+def golden_engine_again() -> Engine:
+    """The same once more: a server closes its engine at the end."""
+    return _golden_engine()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 from roborefer_vlm.server.original_api import FORMAT_REQUEST
 from roborefer_vlm.testing import FakeEngine
@@ -33,29 +32,6 @@ def body_of(request: dict[str, Any]) -> dict[str, Any]:
 
     names = ("image_url", "depth_url")
     return {k: list(map(data, v)) if k in names else v for k, v in request.items()}
-
-
-class FormulaDepth:
-    """The formula that stood in for the depth network when the exchanges were recorded."""
-
-    def inverse_depth(self, image: np.ndarray) -> np.ndarray:
-        rows, columns = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
-        blue = image[..., 2].astype(np.float32)
-        return (3 + 2 * rows / image.shape[0] + 0.7 * np.sin(columns / 17) + blue / 255).astype(
-            np.float32
-        )
-
-
-@pytest.fixture(scope="module")
-def golden_engine():
-    torch = pytest.importorskip("torch", reason="the network needs torch")
-    pytest.importorskip("transformers", reason="the network needs transformers")
-    from roborefer_vlm.backends.roborefer import RoboReferEngine
-
-    torch.set_num_threads(1)
-    return RoboReferEngine.from_checkpoint(
-        GOLDEN / "checkpoints" / "dyn3x3", dtype=torch.float32, depth_estimator=FormulaDepth()
-    )
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ class Noun:
         hollow: Things can be inside.
         surface: Things stand on it.
         faced: It has a front.
+        looks: Other qualities that nearly all of them have.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Noun:
     hollow: bool = False
     surface: bool = False
     faced: bool = False
+    looks: frozenset[str] = frozenset()
 
 
 class Phrases:
@@ -124,6 +126,7 @@ class Lexicon:
                 entry.get("hollow", False),
                 entry.get("surface", False),
                 entry.get("faced", False),
+                frozenset(entry.get("looks", ())),
             )
             for text in (name, *entry.get("also", ())):
                 self._by_words.setdefault(_key(text), []).append(name)

@@ -41,6 +41,8 @@ _SHAPES = {
     "long": frozenset({"long", "elongated"}),
     "bowl": frozenset({"hollow", "open", "round"}),
 }
+# A thing of any shape may have these; only measuring tells.
+POSES = frozenset({"lying", "upright", "opened", "closed", "full", "hollow"})
 _BODIES = frozenset({"box", "cylinder", "ball", "flat", "long"})
 
 
@@ -73,13 +75,27 @@ class Looks:
         return score * 0.5 if named else score
 
     def quality(self, quality: str, thing: SceneObject) -> float:
-        """Return how true a word for shape, pose or state is; neutral where nobody measures it."""
+        """Return how true a word for shape, pose or state is; neutral where nothing tells.
+
+        What things of that name usually look like counts twice as much as the measured shape:
+        from one side a banana measures as a cylinder.
+        """
         confirm, contradict = _QUALITIES.get(quality, (frozenset(), frozenset()))
+        measured = 0.4 if confirm else NEUTRAL
         if confirm & thing.attributes:
-            return 1.0
-        if contradict & thing.attributes:
-            return 0.15
-        return 0.4 if confirm else NEUTRAL
+            measured = 1.0
+        elif contradict & thing.attributes:
+            measured = 0.15
+        nouns = self.words.noun(split_name(thing.name)[-1:]) if thing.name else []
+        usual = {word for noun in nouns for word in noun.looks}
+        bodies = {word for noun in nouns if noun.shape for word in _SHAPES[noun.shape]}
+        if quality in usual:
+            return (2.0 + measured) / 3
+        if quality in POSES or not bodies or not confirm:
+            return measured
+        if bodies & confirm:
+            return (2.0 + measured) / 3
+        return (0.3 + measured) / 3 if bodies & contradict else measured
 
     def resemblance(self, noun: Noun, thing: SceneObject) -> float:
         """Return how much a thing looks like things of a kind usually do, 0 to 1."""

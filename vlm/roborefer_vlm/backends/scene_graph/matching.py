@@ -11,7 +11,7 @@ looks that perception measured decide where names do not.
 from __future__ import annotations
 
 from roborefer_vlm.backends.scene_graph.lexicon import Lexicon, lexicon
-from roborefer_vlm.backends.scene_graph.looks import Looks
+from roborefer_vlm.backends.scene_graph.looks import NEUTRAL, Looks
 from roborefer_vlm.backends.scene_graph.naming import Naming, split_name
 from roborefer_vlm.scenes.graph import SceneObject, Surface
 from roborefer_vlm.scenes.program import Feature, OrderKey, Thing
@@ -57,14 +57,17 @@ class Matcher:
             thing: Of the scene.
             shared_by: How many colours the phrase names, which share the surface.
         """
-        if attribute in thing.attributes or attribute in split_name(thing.name):
+        if attribute in split_name(thing.name):
             return 1.0
         if attribute in self.words.colors:
             return self._looks.color(attribute, thing, shared_by)
         quality = self.words.qualities.get(attribute, attribute)
         if quality in RELATIVE:
             return 1.0
-        return self._looks.quality(quality, thing)
+        score = self._looks.quality(quality, thing)
+        # A word that nobody here measures may still have come with the thing.
+        known = score != NEUTRAL or attribute not in thing.attributes
+        return score if known else 1.0
 
     def relative_key(self, attribute: str) -> OrderKey | None:
         """Return what an attribute such as "small" compares; None: it is no comparison."""
@@ -91,7 +94,7 @@ class Matcher:
         if part in words or part in thing.attributes:
             return 0.95
         if part == "lid":
-            return 0.25 if thing.hollow else 0.75
+            return 0.45 if thing.hollow else 0.75
         usual, unusual = _HAS.get(part, (set(), set()))
         kinds = {noun.name for word in words for noun in self.words.noun(word)}
         if kinds & usual:

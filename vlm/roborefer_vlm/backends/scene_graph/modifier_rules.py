@@ -239,13 +239,15 @@ class ModifierRules:
                 assert not isinstance(plain, Viewer)
                 found.append((PendingRank(OrderKey(key), plain, rank), last))
         for table in (self.words.counted, self.words.placed, self.words.orders):
-            begin = start if table is not self.words.orders else at
+            begin = start if table is self.words.placed else at
             for key, end in table.at(self.tokens, begin):
                 behind = chart.token(end)
-                if table is self.words.orders and behind not in ("", ",", "and", "in", "on", "of"):
-                    continue
                 if behind in ("of", "than"):
                     end = self._of_all(end)
+                elif table is self.words.orders and (
+                    behind in ("to", "from") or chart.begins_noun(end)
+                ):
+                    continue
                 found.append((PendingRank(OrderKey(key), None, rank), end))
         return found
 
@@ -291,6 +293,8 @@ class ModifierRules:
     # ---- attributes, features, others -------------------------------------------------------
 
     def _attributes(self, start: int, negated: bool) -> Found[Mod]:
+        if self._is_filler(start):
+            return []
         at = start
         for row in (("made", "of"), ("made", "out", "of"), ("colored",), ("painted",), ("in",)):
             if self.tokens[at : at + len(row)] == row:
@@ -303,6 +307,11 @@ class ModifierRules:
         if self.chart.token(start) in self.words.free:
             found.append((Says(self.chart.token(start), negated), start + 1))
         return found
+
+    def _is_filler(self, start: int) -> bool:
+        """Tell whether "lying in front of" only says where it is, not how it lies."""
+        end = self.words.adverbs.end(self.tokens, start)
+        return end > start and bool(self.words.relations.at(self.tokens, end))
 
     def _features(self, start: int) -> Found[Mod]:
         found: Found[Mod] = []

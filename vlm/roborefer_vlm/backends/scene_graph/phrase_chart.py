@@ -258,7 +258,7 @@ class PhraseChart:
 
     def _is_noun_here(self, start: int, end: int) -> bool:
         """Tell whether a word such as "orange" or "glass" is the noun and no attribute."""
-        known = bool(self.words.noun(self.tokens[start:end]))
+        known = bool(self.words.noun(self.tokens[start:end])) and self._joint(end) == end
         return known and self._noun(end)[1] == end and not self._marked(end)
 
     def _noun(self, start: int) -> tuple[str, int]:
@@ -291,6 +291,10 @@ class PhraseChart:
                 break
             at += 1
         return at
+
+    def begins_noun(self, at: int) -> bool:
+        """Tell whether a noun, or an attribute before one, stands here without determiner."""
+        return self._noun_run(at) > at and not self._begins_modifier(at)
 
     def _begins_modifier(self, at: int) -> bool:
         words = self.words

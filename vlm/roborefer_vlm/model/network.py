@@ -31,11 +31,10 @@ from roborefer_vlm.model.multiscale import join_tiles, merge_scales
 from roborefer_vlm.model.part_configurations import LanguageConfig, TowerConfig
 from roborefer_vlm.model.projector import Projector
 from roborefer_vlm.model.reading import Embedded, read
+from roborefer_vlm.model.splicing import IGNORED, MediaItems, splice
 from roborefer_vlm.model.towers import VisionTower
 from roborefer_vlm.model.vocabulary import Vocabulary
 from roborefer_vlm.types import Sampling
-
-IGNORED = -100
 
 
 class RoboReferModel(nn.Module):
@@ -176,13 +175,17 @@ class RoboReferModel(nn.Module):
         )
         if labels is None:
             labels = [torch.full_like(one.input_ids, IGNORED) for one in inputs]
+        vocabulary = self.vocabulary
         rows, targets = [], []
-        for one, some_images, some_depths, target in zip(
-            inputs, images, depths, labels, strict=True
-        ):
-            row, target = self._splice(one.input_ids, some_images, some_depths, target)
-            rows.append(row[: self.vocabulary.longest])
-            targets.append(target[: self.vocabulary.longest])
+        for row, (one, label) in enumerate(zip(inputs, labels, strict=True)):
+            media: dict[int | None, MediaItems] = {
+                vocabulary.image: self._items("image", images[row], vocabulary.around_image),
+                vocabulary.depth: self._items("depth", depths[row], vocabulary.around_depth),
+            }
+            words = self._embed_tokens(one.input_ids)
+            embedded, target = splice(one.input_ids, words, label, media)
+            rows.append(embedded[: vocabulary.longest])
+            targets.append(target[: vocabulary.longest].to(self.device))
         return rows, targets
 
     def _encode_all(
@@ -203,46 +206,11 @@ class RoboReferModel(nn.Module):
             for _, some in media
         ]
 
-    def _splice(
-        self,
-        ids: torch.Tensor,
-        images: Sequence[torch.Tensor],
-        depths: Sequence[torch.Tensor],
-        labels: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        if len(labels) != len(ids):
-            raise QueryError(f"{len(labels)} labels for {len(ids)} input ids; give one for each")
-        words = self._embed_tokens(ids)
-        waiting = {
-            self.vocabulary.image: (iter(images), self.vocabulary.around_image),
-            self.vocabulary.depth: (iter(depths), self.vocabulary.around_depth),
-        }
-        around = {
-            token: [self._embed_tokens(some) for some in texts]
-            for token, (_, texts) in waiting.items()
-        }
-        row: list[torch.Tensor] = []
-        targets: list[torch.Tensor] = []
-        start = 0
-        for place, token in enumerate(ids.tolist()):
-            if token not in waiting:
-                continue
-            feature = next(waiting[token][0], None)
-            if feature is None:
-                raise QueryError(f"token {token} at {place} stands for no picture")
-            before, behind = around[token]
-            item = torch.cat([before, feature, behind])
-            row += [words[start:place], item]
-            targets += [labels[start:place], labels.new_full((len(item),), IGNORED)]
-            start = place + 1
-        left = [sum(1 for _ in features) for features, _ in waiting.values()]
-        if any(left):
-            raise QueryError(
-                f"{left[0]} image and {left[1]} depth items have no placeholder in the prompt"
-            )
-        row.append(words[start:])
-        targets.append(labels[start:])
-        return torch.cat(row), torch.cat(targets).to(self.device)
+    def _items(
+        self, kind: str, features: Sequence[torch.Tensor], around: Sequence[Sequence[int]]
+    ) -> MediaItems:
+        before, behind = (self._embed_tokens(ids) for ids in around)
+        return MediaItems(kind, features, before, behind)
 
     def _embed_tokens(self, ids: torch.Tensor | Sequence[int]) -> torch.Tensor:
         indices = torch.as_tensor(ids, dtype=torch.long, device=self.device)

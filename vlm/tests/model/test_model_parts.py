@@ -10,6 +10,7 @@ from roborefer_vlm.exceptions import CheckpointError, QueryError
 from roborefer_vlm.model.inputs import ModelInput, PictureBlock
 from roborefer_vlm.model.multiscale import cut_blocks, join_tiles, merge_scales
 from roborefer_vlm.model.projector import Fold, Projector, tokens_per_block
+from roborefer_vlm.model.splicing import MediaItems, splice
 
 
 def test_fold_pads_below_and_right_and_orders_neighbours_row_by_row():
@@ -163,6 +164,24 @@ def test_every_media_item_is_followed_by_a_newline_embedding(model, requests):
     assert torch.equal(embedded[place + 9], newline)
 
 
+def test_items_of_each_kind_replace_their_placeholders_in_order():
+    ids = torch.tensor([5, 1, 6, 2, 1, 7])
+    words = ids[:, None].float()
+    newline = torch.tensor([[0.0]])
+    none = torch.empty(0, 1)
+    media = {
+        1: MediaItems(
+            "image", [torch.tensor([[10.0], [11.0]]), torch.tensor([[12.0]])], none, newline
+        ),
+        2: MediaItems("depth", [torch.tensor([[20.0]])], newline, none),
+    }
+
+    row, labels = splice(ids, words, ids, media)
+
+    assert row[:, 0].tolist() == [5, 10, 11, 0, 6, 0, 20, 12, 0, 7]
+    assert labels.tolist() == [5, -100, -100, -100, 6, -100, -100, -100, -100, 7]
+
+
 def test_rows_are_padded_on_the_right_with_zeros(model, requests):
     embedded = model.embed(requests)
 
@@ -201,7 +220,7 @@ def test_pictures_that_do_not_fit_the_prompt_are_refused(model, requests, change
     else:
         tiles = tiles[..., :-14]
 
-    with pytest.raises(QueryError, match=r"no placeholder|no picture|is needed"):
+    with pytest.raises(QueryError, match=r"placeholders for|is needed"):
         model.embed([ModelInput(ids, tiles, one.depth_tiles, blocks, ())])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from roborefer_grasping.core.grasps import Grasp, with_tilts
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.kinematics import forward, inverse
-from roborefer_grasping.core.occupancy import SHADOW, SUPPORT, TARGET
+from roborefer_grasping.core.occupancy import SHADOW, SUPPORT, SURROUNDINGS, TARGET, UNSEEN
 from roborefer_grasping.core.placing import Placement
 from roborefer_grasping.core.planning.collision import CollisionChecker
 from roborefer_grasping.core.planning.interface import (
@@ -27,6 +27,11 @@ from roborefer_grasping.core.planning.interface import (
 from roborefer_grasping.core.planning.line import follow_poses, poses_between
 from roborefer_grasping.core.robot import Array, Limits, Robot
 from roborefer_grasping.core.world import Held, World
+
+# How many straight ways, one per grasp and arm branch, the search may choose from.
+_WAYS = 6
+# A grasp this much worse than the best one is left for later, however near it is.
+_QUALITY_BAND = 0.08
 
 
 class Failure(StrEnum):
@@ -97,9 +102,6 @@ class _Way:
     index: int
 
 
-CheckerFactory = Callable[[World], CollisionChecker]
-
-
 class TaskPlanner:
     """Chooses among grasps and placements and has their motions planned."""
 
@@ -138,35 +140,62 @@ class TaskPlanner:
         variants = sorted((v for g in grasps for v in with_tilts(g)), key=lambda g: -g.quality)
         if not variants:
             return NoPlan(Failure.NO_GRASP, "the jaw fits nowhere on what was seen of the target")
-        tried, why = 0, NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
-        for opening in sorted({_level(g.opening, self.gripper) for g in variants}):
-            group = [g for g in variants if _level(g.opening, self.gripper) == opening]
-            open_world = replace(world, jaw=opening)
-            checker = CollisionChecker(
-                self.robot,
-                self.gripper,
-                open_world.allowing(*_present(world, TARGET, SHADOW, SUPPORT)),
-            )
-            ways: list[_Way] = []
-            for index, grasp in enumerate(group[: self.settings.candidates]):
-                if monotonic() > until:
-                    return NoPlan(Failure.TIMEOUT, "the time for planning is over")
-                if placeable is not None and not placeable(grasp):
-                    why = NoPlan(Failure.NO_PLACE, "no grasp could put the thing down there")
-                    continue
-                back = grasp.pose.copy()
-                back[:3, 3] -= grasp.pose[:3, 2] * self.settings.approach_m
-                ways += self._ways(checker, start, back, grasp.pose, index)
-                if len(ways) >= 6:
-                    break
-            tried += len(ways)
-            if not ways:
-                continue
-            plan = self._pick_along(start, group, ways, open_world, held, until)
+        why = NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
+        refused: set[int] = set()
+        while len(refused) < len(variants):
+            chosen = self._best_ways(start, variants, refused, world, placeable, until)
+            if isinstance(chosen, NoPlan):
+                return chosen if chosen.failure is Failure.TIMEOUT else why
+            ways, open_world = chosen
+            plan = self._pick_along(start, variants, ways, open_world, held, until)
             if isinstance(plan, TaskPlan):
                 return plan
             why = plan
+            refused |= {way.index for way in ways}
         return why
+
+    def _best_ways(
+        self,
+        start: Array,
+        variants: Sequence[Grasp],
+        refused: set[int],
+        world: World,
+        placeable: Callable[[Grasp], bool] | None,
+        until: float,
+    ) -> tuple[list[_Way], World] | NoPlan:
+        """Straight ways to the best grasps that can be approached, all with the same opening."""
+        ways: list[_Way] = []
+        checkers: dict[float, CollisionChecker] = {}
+        best, jaw, looked_at = 0.0, 0.0, 0
+        for index, grasp in enumerate(variants):
+            opening = _level(grasp.opening, self.gripper)
+            if index in refused or (ways and opening != jaw):
+                continue
+            enough = len(ways) >= _WAYS or grasp.quality < best - _QUALITY_BAND
+            if looked_at >= self.settings.candidates or (ways and enough):
+                break
+            if monotonic() > until:
+                return NoPlan(Failure.TIMEOUT, "the time for planning is over")
+            looked_at += 1
+            if placeable is not None and not placeable(grasp):
+                refused.add(index)
+                continue
+            if opening not in checkers:
+                near = replace(world, jaw=opening).allowing(
+                    *_present(world, TARGET, SHADOW, SUPPORT)
+                )
+                checkers[opening] = CollisionChecker(self.robot, self.gripper, near)
+            back = grasp.pose.copy()
+            back[:3, 3] -= grasp.pose[:3, 2] * self.settings.approach_m
+            found = self._ways(checkers[opening], start, back, grasp.pose, index)
+            if found and not ways:
+                best, jaw = grasp.quality, opening
+            if not found:
+                refused.add(index)
+            ways += found
+        if not ways:
+            return NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
+        return ways, replace(world, jaw=jaw)
 
     def plan_place(
         self,
@@ -196,7 +225,7 @@ class TaskPlanner:
             above = goal.copy()
             above[2, 3] += self.settings.approach_m
             ways += self._ways(checker, start, above, goal, index)
-            if len(ways) >= 6:
+            if len(ways) >= _WAYS:
                 break
         if not ways:
             return NoPlan(Failure.UNREACHABLE, "the arm reaches no free place there")
@@ -238,7 +267,8 @@ class TaskPlanner:
             return _no_path(approach)
         carried = without(world, TARGET, SHADOW)
         carried = replace(carried, held=held_by(held, grasp), jaw=grasp.width)
-        carried = carried.allowing(*_present(carried, SUPPORT))
+        # It stood where it stood: only what the arm itself could hit matters straight up.
+        carried = carried.allowing(*_present(carried, SUPPORT, SURROUNDINGS, UNSEEN))
         depart = self._lift(way.configurations[-1], carried)
         if depart.trajectory is None:
             return _no_path(depart)

@@ -100,7 +100,8 @@ def _with_toppra(curve: Curve, limits: Limits) -> Trajectory | None:
         solver_wrapper="seidel", parametrizer="ParametrizeConstAccel",
     )  # fmt: skip
     timed = solver.compute_trajectory(0, 0)
-    if timed is None:
+    # A gridpoint at which the path may not move at all makes the time infinite.
+    if timed is None or not np.isfinite(timed.duration):
         return None
     count = max(3, int(np.ceil(timed.duration / POINT_STEP_S)) + 1)
     times = np.linspace(0, timed.duration, count)

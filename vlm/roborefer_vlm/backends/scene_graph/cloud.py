@@ -17,6 +17,9 @@ from roborefer_vlm.types import BoolArray, FloatArray, Intrinsics, Query
 # Half the span that a surface normal is measured over: long enough for the noise of a camera at
 # 1 m, short enough for the side of a cup.
 NORMAL_RADIUS_M = 0.008
+# Holes in depth are filled from this far, so many times.
+HOLE_RADIUS_PX = 2
+HOLE_ROUNDS = 2
 # Fewer measurements than this describe no scene.
 FEWEST_MEASUREMENTS = 100
 FARTHEST_M = 20.0
@@ -86,12 +89,39 @@ class Cloud:
 
     @cached_property
     def edges(self) -> BoolArray:
-        """Pixels next to a jump in depth, where cameras invent points between two surfaces."""
-        z = self.depth
-        kernel = np.ones((3, 3), np.uint8)
-        farthest = cv2.dilate(z, kernel)
-        nearest = cv2.erode(np.where(self.valid, z, np.float32(FARTHEST_M)), kernel)
-        return np.asarray((farthest - nearest > 0.012 + 0.012 * z) & self.valid)
+        """Pixels next to a jump in depth, on either side of it."""
+        nearest, farthest = self._around(1)
+        return np.asarray((farthest - nearest > self._jump) & self.valid)
+
+    @cached_property
+    def flying(self) -> BoolArray:
+        """Pixels just behind a jump, where cameras invent points between two surfaces."""
+        nearest, _ = self._around(1)
+        return np.asarray((self.depth - nearest > self._jump) & self.valid)
+
+    @property
+    def _jump(self) -> FloatArray:
+        """Difference between neighbours that no surface has, metres."""
+        return np.asarray(0.012 + 0.012 * self.depth, np.float32)
+
+    def _around(self, radius: int) -> tuple[FloatArray, FloatArray]:
+        """Return the nearest and the farthest depth around each pixel."""
+        kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+        nearest = cv2.erode(np.where(self.valid, self.depth, np.float32(FARTHEST_M)), kernel)
+        return np.asarray(nearest, np.float32), np.asarray(cv2.dilate(self.depth, kernel))
+
+    def patched(self) -> Cloud:
+        """Return the cloud with small holes filled, where all around them is one surface."""
+        cloud = self
+        for _ in range(HOLE_ROUNDS):
+            nearest, farthest = cloud._around(HOLE_RADIUS_PX)
+            window = (2 * HOLE_RADIUS_PX + 1, 2 * HOLE_RADIUS_PX + 1)
+            weight = cv2.boxFilter(cloud.valid.astype(np.float32), -1, window)
+            mean = cv2.boxFilter(cloud.depth, -1, window) / np.maximum(weight, 1e-6)
+            known = (weight > 0.3) & (farthest - nearest < 0.012 + 0.012 * mean)
+            filled = np.where(~cloud.valid & known, mean, cloud.depth).astype(np.float32)
+            cloud = Cloud(filled, self.intrinsics)
+        return cloud
 
     @cached_property
     def normal_radius(self) -> int:

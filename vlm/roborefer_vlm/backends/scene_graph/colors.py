@@ -61,7 +61,7 @@ def balanced(image: UInt8Array) -> UInt8Array:
         cast = np.mean(light**6, axis=0) ** (1 / 6) + 1e-4
         gains = np.clip(np.sqrt(cast.mean() / cast), 0.85, 1.2)
     brightest = float(np.quantile(linear[sample] @ (0.2126, 0.7152, 0.0722), 0.98))
-    gains = gains * np.clip(0.75 / max(brightest, 1e-3), 1.0, 2.2)
+    gains = gains * np.clip(0.6 / max(brightest, 1e-3), 1.0, 1.6)
     curves = np.clip(255 * _encoded(np.clip(linear[:, None] * gains, 0, 1)), 0, 255)
     table = np.round(curves).astype(np.uint8)[:, None, :]
     return np.asarray(cv2.LUT(image, table), np.uint8)

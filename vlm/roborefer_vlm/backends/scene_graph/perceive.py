@@ -82,8 +82,8 @@ def _objects(
     objects = []
     for i, (thing, support) in enumerate(zip(things, supports, strict=True)):
         box = thing.box
-        if support is not None and support >= len(things):
-            box = upright_box(thing.points, levels[support - len(things)].height)
+        if support is not None and (floor := _floor(thing, support, things, levels)) is not None:
+            box = upright_box(thing.points, floor)
         words = thing.attributes | shape_words(thing.points, box, thing.hollow)
         objects.append(
             SceneObject(
@@ -102,3 +102,13 @@ def _objects(
         replace(made, attributes=made.attributes | words)
         for made, words in zip(objects, size_words(objects), strict=True)
     ]
+
+
+def _floor(
+    thing: Thing, support: int, things: Sequence[Thing], levels: Sequence[Level]
+) -> float | None:
+    """Return the height that a thing reaches down to, or None where it is inside another."""
+    if support >= len(things):
+        return levels[support - len(things)].height
+    lower = things[support]
+    return None if lower.hollow else min(lower.top, thing.bottom)

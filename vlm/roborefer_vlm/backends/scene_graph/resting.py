@@ -25,17 +25,17 @@ def find_supports(things: Sequence[Thing], levels: Sequence[Level]) -> list[int 
     """Return for each thing the index of its support, or None where none is seen.
 
     Indices count things first, then levels. What a thing hides of itself is taken to reach down
-    to the highest level below it.
+    to whatever is highest below it.
     """
     supports: list[int | None] = []
     for i, thing in enumerate(things):
         below = [
-            (_carry(thing, other), j)
+            (other.top, j)
             for j, other in enumerate(things)
-            if j != i and not _rests_on(j, i, supports)
+            if j != i and not _rests_on(j, i, supports) and _carries(other, thing)
         ]
-        share, best = max(below, default=(0.0, -1))
-        supports.append(best if share >= CARRIED else _level_below(thing, levels, len(things)))
+        best = max(below, default=None)
+        supports.append(best[1] if best else _level_below(thing, levels, len(things)))
     return supports
 
 
@@ -49,23 +49,16 @@ def _rests_on(upper: int, lower: int, supports: Sequence[int | None]) -> bool:
     return False
 
 
-def _carry(thing: Thing, lower: Thing) -> float:
-    """Return the share of a thing's footprint that another could carry; 0: it does not."""
-    bottom, top = thing.bottom, lower.top
-    overlap = _shared_footprint(thing, lower)
-    if overlap < CARRIED:
-        return 0.0
+def _carries(lower: Thing, thing: Thing) -> bool:
+    """Tell whether a thing stands on or in a lower one."""
+    if _shared_footprint(thing, lower) < CARRIED or _both_flat(thing, lower):
+        return False
     # Inside: sticking out is fine, a larger thing behind is not.
-    inside = lower.hollow and bottom < top - 0.01 and _area(thing) < 0.8 * _area(lower)
-    if inside:
-        return overlap
-    level = abs(bottom - top) < GAP_M
-    rises = top > lower.bottom + 0.005
-    return (
-        overlap
-        if level and thing.middle > lower.middle and rises and not _both_flat(thing, lower)
-        else 0.0
-    )
+    if lower.hollow and thing.bottom < lower.top - 0.01:
+        return _area(thing) < 0.8 * _area(lower)
+    # From above only the top of a thing is seen, so that its bottom may be lower than measured.
+    stands = thing.bottom > lower.top - GAP_M and thing.middle > lower.middle
+    return stands and lower.top > lower.bottom + 0.005
 
 
 def _both_flat(thing: Thing, lower: Thing) -> bool:

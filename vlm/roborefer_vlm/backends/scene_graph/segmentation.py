@@ -11,6 +11,7 @@ often a few pixels off.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import cv2
@@ -55,6 +56,7 @@ class DepthSegmenter:
 
     def segment(self, view: View) -> list[BoolArray]:
         """Return one mask per thing, each of shape (height, width), in no special order."""
+        view = replace(view, cloud=view.cloud.patched())
         nothing = np.zeros(view.cloud.depth.shape, bool)
         level = main_level(view, nothing)
         if level is None:
@@ -170,7 +172,7 @@ def _on_surface(view: View, labels: np.ndarray, level: Level) -> np.ndarray:
     """Drop what is too small, too high, or belongs to the room and not to the table."""
     kept = np.zeros(int(labels.max()) + 1, labels.dtype)
     z = view.points[..., 2]
-    invented = view.cloud.edges | smears(view)
+    invented = view.cloud.flying | smears(view)
     for label in range(1, len(kept)):
         mask = labels == label
         area = int(mask.sum())

@@ -92,9 +92,9 @@ def believable(view: View, mask: BoolArray, part: tuple[slice, slice]) -> BoolAr
     plane is left out where the thing rises well above it.
     """
     measured = mask[part] & view.cloud.valid[part]
-    inside = measured & ~view.cloud.edges[part]
+    inside = measured & ~view.cloud.flying[part]
     if inside.sum() < max(FEWEST_POINTS, 0.2 * measured.sum()):
-        # A thing as thin as a pen is nothing but edges.
+        # Of a thing as thin as a wire little else is measured.
         inside = measured
     if not inside.any():
         return inside
@@ -120,7 +120,7 @@ def _largest_pieces(points: FloatArray, inside: BoolArray) -> BoolArray:
     core = int(np.argmax(areas))
     kept = labels == core
     low, high = np.quantile(points[kept], [0.02, 0.98], axis=0)
-    margin = np.maximum(0.3 * np.linalg.norm(high - low), 0.015)
+    margin = np.maximum(0.65 * np.linalg.norm(high - low), 0.015)
     for label in range(1, count):
         if label == core or areas[label] < 4:
             continue

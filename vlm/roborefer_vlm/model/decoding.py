@@ -163,15 +163,17 @@ class RecordedStep(DecodeStep):
             self.cache.positions.zero_()
 
     def _record(self) -> torch.cuda.CUDAGraph:
-        stream: torch.cuda.Stream = torch.cuda.Stream(self.tokens.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(self.tokens.device))
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UPS):
+        with torch.cuda.device(self.tokens.device):
+            # Libraries set themselves up when first used, which must not be recorded.
+            stream: torch.cuda.Stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                for _ in range(_WARM_UPS):
+                    super()._run()
+            torch.cuda.current_stream().wait_stream(stream)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
                 super()._run()
-        torch.cuda.current_stream(self.tokens.device).wait_stream(stream)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            super()._run()
         return graph
 
     def _run(self) -> None:

@@ -94,6 +94,7 @@ def played_graphs(model, monkeypatch):
     monkeypatch.setattr(torch.cuda, "CUDAGraph", PlayedGraph)
     monkeypatch.setattr(torch.cuda, "graph", record)
     monkeypatch.setattr(torch.cuda, "Stream", MagicMock())
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "current_stream", MagicMock())
     take, original = StepPool._take_kept, RecordedStep._record

@@ -23,14 +23,15 @@ from roborefer_vlm.model.decoder_step import decode
 
 _KEPT_STEPS = 4
 _WARM_UPS = 3
+# Slots of a kept step are a multiple of this, so that prompts of like length share one.
 _FIXED_CAPACITY_STEP = 1024
 
 
 class Decoding(StrEnum):
     """How the steps are carried out.
 
-    AUTO is GRAPH on CUDA and EAGER elsewhere. COMPILED adds torch.compile, whose first step takes
-    a minute or more; on CUDA the compiled step is recorded as well.
+    AUTO is GRAPH on CUDA and EAGER elsewhere. COMPILED adds torch.compile, so that the first step
+    of every new shape takes long; on CUDA the compiled step is recorded as well.
     """
 
     AUTO = "auto"

@@ -22,7 +22,6 @@ from roborefer_vlm.scenes.part_places import surface_relations
 from roborefer_vlm.scenes.placing import FindSpace, find_spot
 from roborefer_vlm.scenes.pointing import part_pixel, thing_pixel
 from roborefer_vlm.scenes.program import (
-    Anchor,
     Part,
     PartName,
     Program,
@@ -218,12 +217,8 @@ class Executor:
     def _space(self, space: Space) -> Execution:
         spot = find_spot(self._grounder, space, self.find_space)
         steps: list[ReasoningStep] = []
-        anchors: list[Anchor] = [a for c in space.constraints for a in c.anchors]
-        for anchor in anchors:
-            phrase = anchor.of if isinstance(anchor, Part) else anchor
-            if isinstance(phrase, Thing):
-                best = self._grounder.options(phrase)[0].place
-                steps += [s for s in trace(self._grounder, phrase, best) if s not in steps]
+        for phrase, place in spot.anchors:
+            steps += [s for s in trace(self._grounder, phrase, place) if s not in steps]
         steps.append(position_step(self.scene, describe(space), spot.pixel))
         worth = float(np.sqrt(spot.score))
         point = ReferredPoint(spot.pixel, worth, "free space", describe(space))

@@ -267,6 +267,13 @@ class Grounder:
             )
         return pairs
 
+    def grounding_of(self, constraint: Constraint, subject: Places) -> Grounded:
+        """Return what the anchors mean best, given the one place that the words describe."""
+        return max(
+            self.groundings(constraint),
+            key=lambda grounded: float(self.holds_for(constraint, grounded, subject)[0]),
+        )
+
     def _weighted(self, phrase: Thing) -> list[Option]:
         """Return the few best meanings of an anchor; the weight falls where several fit."""
         most = max(MOST_ANCHORS, phrase.count or 0)
@@ -305,6 +312,14 @@ class Grounder:
             across = measure(Key.LEFT, self.scene, places)
             return -np.abs(across - np.median(across))
         return measure(Key(order.key.value), self.scene, places, anchor)
+
+
+def anchor_phrases(constraint: Constraint, grounded: Grounded) -> list[Thing]:
+    """Return the phrase behind each place of a grounding, of a part that of its thing."""
+    phrases = [a.of if isinstance(a, Part) else a for a in constraint.anchors]
+    described = [phrase for phrase in phrases if isinstance(phrase, Thing)]
+    many = len(described) != len(grounded.places)
+    return described[:1] * len(grounded.places) if many else described
 
 
 def _repeated(constraint: Constraint, places: Sequence[Place]) -> list[Phrase]:

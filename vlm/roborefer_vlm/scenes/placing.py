@@ -11,7 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from roborefer_vlm.scenes.graph import Array, SceneObject, Surface
-from roborefer_vlm.scenes.grounding import LEAST_RELATION, Grounder, NothingFits
+from roborefer_vlm.scenes.grounding import (
+    LEAST_RELATION,
+    Grounder,
+    NothingFits,
+    anchor_phrases,
+)
 from roborefer_vlm.scenes.part_places import surface_relations
 from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
@@ -74,11 +79,13 @@ class Spot:
         pixel: Where to point.
         score: How well it fits, 0 to 1.
         kind: FREE_SPACE, or INSIDE a container.
+        anchors: What the words that it refers to mean, as phrases with things.
     """
 
     pixel: Pixel
     score: float
     kind: TargetKind
+    anchors: tuple[tuple[Thing, Place], ...] = ()
 
 
 def find_spot(grounder: Grounder, space: Space, find: FindSpace) -> Spot:
@@ -134,9 +141,8 @@ def _surfaces(grounder: Grounder, space: Space) -> list[tuple[Place | None, floa
 
 def _carrier(grounder: Grounder, place: Place) -> Surface | None:
     """Return the surface that a thing stands on, directly or over other things."""
-    by_id: dict[int, Place] = {
-        p.id: p for p in (*grounder.scene.objects, *grounder.scene.surfaces)
-    }
+    by_id: dict[int, Place] = {thing.id: thing for thing in grounder.scene.objects}
+    by_id.update((surface.id, surface) for surface in grounder.scene.surfaces)
     for _ in range(len(by_id)):
         if isinstance(place, Surface):
             return place
@@ -177,8 +183,22 @@ def _spot_on(grounder: Grounder, space: Space, place: Place | None, find: FindSp
     roomy = scores**SHARPNESS * np.clip(clearance / ROOMY_M, 0.1, 1)
     roomy *= _nearness(grounder, space, places) * _in_sight_line(grounder, space, pixels)
     k = scene.camera.intrinsics
-    pixel, _ = region_pixel(pixels, roomy, k.width, k.height)
-    return Spot(pixel, fits, TargetKind.FREE_SPACE)
+    pixel, chosen = region_pixel(pixels, roomy, k.width, k.height)
+    anchors = _meant(grounder, space, Places.of_points(points[chosen : chosen + 1]))
+    return Spot(pixel, fits, TargetKind.FREE_SPACE, anchors)
+
+
+def _meant(grounder: Grounder, space: Space, spot: Places) -> tuple[tuple[Thing, Place], ...]:
+    """Return which things the anchors mean, given where the spot is."""
+    found: list[tuple[Thing, Place]] = []
+    for constraint in space.constraints:
+        best = grounder.grounding_of(constraint, spot)
+        found += [
+            (phrase, place)
+            for phrase, place in zip(anchor_phrases(constraint, best), best.places, strict=True)
+            if (phrase, place) not in found
+        ]
+    return tuple(found)
 
 
 def _nearness(grounder: Grounder, space: Space, places: Places) -> Array:
@@ -243,11 +263,11 @@ def _spot_inside(grounder: Grounder, space: Space, inside: Constraint, find: Fin
     if len(found.points):
         k = grounder.scene.camera.intrinsics
         pixel, _ = region_pixel(found.pixels, np.ones(len(found.pixels)), k.width, k.height)
-        return Spot(pixel, best.score, TargetKind.INSIDE)
+        return Spot(pixel, best.score, TargetKind.INSIDE, ((container, best.place),))
     seen = part_pixel(grounder.scene, best.place, Part(PartName.INSIDE, container))
     if seen is None:
         raise NothingFits(f"nothing of {describe(container)} is in the image")
-    return Spot(seen, best.score, TargetKind.INSIDE)
+    return Spot(seen, best.score, TargetKind.INSIDE, ((container, best.place),))
 
 
 def _top_of(grounder: Grounder, thing: SceneObject) -> Spot:

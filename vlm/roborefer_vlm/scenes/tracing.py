@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from roborefer_vlm.scenes.graph import Scene
-from roborefer_vlm.scenes.grounding import Grounder
+from roborefer_vlm.scenes.grounding import Grounder, anchor_phrases
 from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
 from roborefer_vlm.scenes.pointing import place_pixel
@@ -32,14 +32,8 @@ def trace(grounder: Grounder, phrase: Thing, place: Place) -> Iterator[Reasoning
     """Yield the steps that lead to a thing: its anchors, their anchors first, then itself."""
     scene = grounder.scene
     for constraint in phrase.constraints:
-        located = Places.of_objects([place])
-        groundings = grounder.groundings(constraint)
-        best = max(groundings, key=lambda g: float(grounder.holds_for(constraint, g, located)[0]))
-        phrases = [a.of if isinstance(a, Part) else a for a in constraint.anchors]
-        described = [p for p in phrases if isinstance(p, Thing)]
-        if len(described) < len(best.places):
-            described = described[:1] * len(best.places)
-        for inner, anchor in zip(described, best.places, strict=False):
+        best = grounder.grounding_of(constraint, Places.of_objects([place]))
+        for inner, anchor in zip(anchor_phrases(constraint, best), best.places, strict=True):
             yield from trace(grounder, inner, anchor)
     for order in phrase.orders:
         inner_phrase = order.anchor.of if isinstance(order.anchor, Part) else order.anchor

@@ -161,7 +161,7 @@ class Lexicon:
         for name, others in table["qualities"].items():
             for text in (name, *others):
                 self.qualities[text] = name
-                entries.append((text, text))
+                entries.append((text, name))
         self.attributes = Phrases(entries)
 
     def _read_phrases(self, table: dict[str, Any]) -> None:

@@ -293,25 +293,25 @@ class ModifierRules:
     # ---- attributes, features, others -------------------------------------------------------
 
     def _attributes(self, start: int, negated: bool) -> Found[Mod]:
-        if self._is_filler(start):
-            return []
-        at = start
+        filler, at = self._filler_end(start), start
         for row in (("made", "of"), ("made", "out", "of"), ("colored",), ("painted",), ("in",)):
             if self.tokens[at : at + len(row)] == row:
                 at += len(row)
                 break
         found: Found[Mod] = []
         for attribute, end in self.words.attributes.at(self.tokens, at):
+            if end == filler:
+                continue
             end += self.chart.token(end) in ("color", "colour", "colored")
             found.append((Says(attribute, negated), end))
         if self.chart.token(start) in self.words.free:
             found.append((Says(self.chart.token(start), negated), start + 1))
         return found
 
-    def _is_filler(self, start: int) -> bool:
-        """Tell whether "lying in front of" only says where it is, not how it lies."""
+    def _filler_end(self, start: int) -> int:
+        """Return the end of the word in "lying in front of" that says nothing of a pose."""
         end = self.words.adverbs.end(self.tokens, start)
-        return end > start and bool(self.words.relations.at(self.tokens, end))
+        return end if end > start and self.words.relations.at(self.tokens, end) else -1
 
     def _features(self, start: int) -> Found[Mod]:
         found: Found[Mod] = []

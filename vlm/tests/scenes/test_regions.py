@@ -23,15 +23,15 @@ def test_between_is_best_half_way_and_ends_at_the_inner_sides():
 
 
 def test_the_lane_between_small_things_is_wider_by_a_share_of_their_distance():
-    assert score(R.BETWEEN, (0.9 + 0.11, 0, 0), LEFT, RIGHT) > 0.5
-    assert score(R.BETWEEN, (0.9 + 0.13, 0, 0), LEFT, RIGHT) < 0.5
+    assert score(R.BETWEEN, (0.9 + 0.08, 0, 0), LEFT, RIGHT) > 0.5
+    assert score(R.BETWEEN, (0.9 + 0.10, 0, 0), LEFT, RIGHT) < 0.5
 
 
 def test_the_lane_between_large_things_covers_their_hull():
     left, right = thing(1, 0.9, 0.3, (0.5, 0.06, 0.1)), thing(2, 0.9, -0.3, (0.5, 0.06, 0.1))
 
-    assert score(R.BETWEEN, (0.9 + 0.33, 0, 0), left, right) > 0.5
-    assert score(R.BETWEEN, (0.9 + 0.35, 0, 0), left, right) < 0.5
+    assert score(R.BETWEEN, (0.9 + 0.30, 0, 0), left, right) > 0.5
+    assert score(R.BETWEEN, (0.9 + 0.32, 0, 0), left, right) < 0.5
 
 
 def test_touching_things_still_have_a_seam_between_them():

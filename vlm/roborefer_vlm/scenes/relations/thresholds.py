@@ -63,7 +63,7 @@ THRESHOLDS: dict[str, Threshold] = {
         "Floor of the reach, for points and for things without measured extent.",
     ),
     "between_width": Threshold(
-        0.15,
+        0.1,
         "1",
         "Of the distance: the lane is that much wider on each side than the hull of both things"
         " (RefSpatial's search area), since people also call a place between that bulges out.",

@@ -75,6 +75,7 @@ class TaskPlan:
         free: To the beginning of the straight way.
         approach: Straight to the grasp, or down to the place.
         depart: Straight up with the thing, or back from it.
+        worlds: In which the three were found free, in the same order.
         grasp: The chosen grasp.
         placement: The chosen placement; None when picking.
     """
@@ -82,6 +83,7 @@ class TaskPlan:
     free: Trajectory
     approach: Trajectory
     depart: Trajectory
+    worlds: tuple[World, World, World]
     grasp: Grasp
     placement: Placement | None = None
 
@@ -241,7 +243,10 @@ class TaskPlanner:
         depart = self._retreat(end, empty)
         if depart.trajectory is None:
             return _no_path(depart)
-        return TaskPlan(free.trajectory, approach.trajectory, depart.trajectory, grasp, placement)
+        worlds = (world, landing, empty)
+        return TaskPlan(
+            free.trajectory, approach.trajectory, depart.trajectory, worlds, grasp, placement
+        )
 
     def reaches(self, pose: Array) -> bool:
         """Tell whether any configuration within limits brings the TCP to this pose."""
@@ -272,7 +277,8 @@ class TaskPlanner:
         depart = self._lift(way.configurations[-1], carried)
         if depart.trajectory is None:
             return _no_path(depart)
-        return TaskPlan(free.trajectory, approach.trajectory, depart.trajectory, grasp)
+        worlds = (world, closing, carried)
+        return TaskPlan(free.trajectory, approach.trajectory, depart.trajectory, worlds, grasp)
 
     def _ways(
         self, checker: CollisionChecker, start: Array, first: Array, last: Array, index: int

@@ -51,6 +51,8 @@ def parser() -> argparse.ArgumentParser:
             help=summary,
             description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            # "--token SECRET" must not be taken for "--token-file SECRET".
+            allow_abbrev=False,
         )
         module.add_arguments(command)
         command.set_defaults(run=module.run)

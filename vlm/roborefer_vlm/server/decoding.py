@@ -153,7 +153,8 @@ def _objects(
             f"{count} objects are given; {settings.max_objects} are allowed",
             field="objects",
         )
-    memory.grow(count * size[0] * size[1])
+    with blame("objects"):
+        memory.grow(count * size[0] * size[1])
     for index, given in enumerate(request.objects):
         with blame(f"objects.{index}"):
             mask = _mask(given, size, settings, memory)

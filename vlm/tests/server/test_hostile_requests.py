@@ -151,6 +151,14 @@ WRONG: dict[str, tuple[dict[str, Any], int, str | None]] = {
     "up is short": ({"up": [0, 1]}, 422, "up"),
     "up is no unit vector": ({"up": [0, 2, 0]}, 422, None),
     "10,000 objects": ({"objects": [OBJECT] * 10_000}, 413, "objects"),
+    "masks fill the memory": (
+        {
+            "image": text_of(encode(np.zeros((2000, 2000, 3), np.uint8))),
+            "objects": [OBJECT] * 200,
+        },
+        413,
+        "objects",
+    ),
     "object has no place": ({"objects": [{"name": "mug"}]}, 422, "objects.0"),
     "object has two places": (
         {"objects": [{**OBJECT, "rle": {"counts": [1]}}]},

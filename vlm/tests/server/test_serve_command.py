@@ -39,9 +39,10 @@ def test_arguments_and_the_environment_become_settings(monkeypatch):
     assert (made.token, made.allowed_hosts) == ("correct-horse-battery", ("r.local",))
 
 
-def test_a_token_cannot_be_given_where_ps_shows_it():
+def test_a_token_cannot_be_given_where_ps_shows_it(capsys):
     with pytest.raises(SystemExit):
-        parse("--token", "correct-horse-battery")
+        main(["serve", "--token", "correct-horse-battery"])
+    assert "unrecognized arguments" in capsys.readouterr().err
 
 
 def test_a_wide_address_without_a_token_ends_with_2_and_says_why(capsys):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -90,13 +91,13 @@ class TransformersDetector:
         """Return what answers to the phrases in an RGB picture, best first."""
         import torch
 
-        # Words come from a person: they are text for the tokenizer and nothing else.
-        asked = [p.strip().lower()[:LONGEST_PHRASE] for p in phrases if p.strip()]
-        asked = list(dict.fromkeys(asked))[:MOST_PHRASES]
+        meant = {_plain(phrase): phrase for phrase in reversed(phrases)}
+        asked = [text for text in reversed(meant) if text][:MOST_PHRASES]
         if not asked:
             return []
-        inputs = self._processor(text=[asked], images=image, return_tensors="pt")
-        inputs = inputs.to(self._device)
+        inputs = self._processor(
+            text=[asked], images=image, padding=True, truncation=True, return_tensors="pt"
+        ).to(self._device)
         with torch.inference_mode():
             outputs = self._model(**inputs)
         found = self._processor.post_process_grounded_object_detection(
@@ -109,8 +110,9 @@ class TransformersDetector:
         scores = found["scores"].float().cpu().numpy().astype(float)
         order = np.argsort(-scores, kind="stable")
         detections = [
-            Detection(str(found["text_labels"][i]), float(scores[i]), tuple(boxes[i]))
+            Detection(meant[text], float(scores[i]), tuple(boxes[i]))
             for i in order
+            if (text := _answered(str(found["text_labels"][i]), asked)) is not None
         ]
         if self._masks is None or not detections:
             return detections
@@ -119,6 +121,19 @@ class TransformersDetector:
             Detection(d.label, d.score, d.box, mask)
             for d, mask in zip(detections, masks, strict=True)
         ]
+
+
+def _plain(phrase: str) -> str:
+    """Return a phrase without anything that a tokenizer could take for more than words."""
+    return " ".join(re.sub(r"[^\w'-]+", " ", phrase.lower()).split())[:LONGEST_PHRASE].strip()
+
+
+def _answered(label: str, asked: Sequence[str]) -> str | None:
+    """Return which text a label answers; some detectors answer with a piece of what was asked."""
+    if label in asked:
+        return label
+    words = set(_plain(label).split())
+    return next((text for text in asked if words and words <= set(text.split())), None)
 
 
 def _loaded(kind: Any, checkpoint: str) -> Any:

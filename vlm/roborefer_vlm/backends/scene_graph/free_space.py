@@ -30,8 +30,8 @@ MARGIN_M = 0.008
 BRIDGED_PX = 12
 # What is higher above a surface does not stand in the way of what is put there.
 REACH_M = 0.3
-# Half of the distance that points of a level top may differ.
-LEVEL_M = 0.008
+# How far from a level top points of it may lie, beside the noise.
+LEVEL_M = 0.003
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,13 +195,23 @@ def _on_thing(scene: Scene, view: _Pixels, thing: SceneObject) -> SpaceCandidate
         inside, room = through_opening(points.astype(np.float32), scene.camera.position)
         if inside.any():
             return _chosen(points[inside], view.at(v, u)[inside], room[inside], thing.id)
-    top = float(np.quantile(thing.points[:, 2], 0.95))
-    level = np.abs(points[:, 2] - top) < LEVEL_M + noise_m(view.depth[v, u])
-    # A ridge or a tip carries nothing.
-    if level.sum() < 0.1 * len(points):
+    level = _plateau(points[:, 2], noise_m(view.depth[v, u]))
+    if level is None:
         return _joined([])
     clearance = _clearance(points[level], np.zeros((0, 3)), others)
     return _chosen(points[level], view.at(v, u)[level], clearance, thing.id)
+
+
+def _plateau(heights: Array, noise: FloatArray) -> BoolArray | None:
+    """Return which points lie on a level top, or None for a ridge, a dome or a tip."""
+    band = LEVEL_M + noise
+    top = float(np.quantile(heights, 0.95))
+    top = float(np.median(heights[np.abs(heights - top) < 2 * band]))
+    level = np.abs(heights - top) < band
+    around = np.abs(heights - top) < 3 * band
+    if level.sum() < max(0.6 * around.sum(), 0.1 * len(heights)):
+        return None
+    return np.asarray(level)
 
 
 def _chosen(points: Array, pixels: Array, clearance: Array, number: int) -> SpaceCandidates:

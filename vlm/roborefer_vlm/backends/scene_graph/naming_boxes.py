@@ -64,9 +64,13 @@ def _mask_of(found: Detection, segments: Sequence[BoolArray], bare: BoolArray) -
 
 
 def _box_mask(found: Detection, shape: tuple[int, ...]) -> BoolArray:
+    """Return the pixels of a box; none of a box beside the picture."""
     mask = np.zeros(shape, bool)
-    left, top, right, bottom = (int(np.clip(round(x), 0, max(shape))) for x in found.box)
-    mask[top : bottom + 1, left : right + 1] = True
+    left, top, right, bottom = (
+        np.clip(np.nan_to_num(found.box), -1, max(shape)).round().astype(int)
+    )
+    if right >= 0 and bottom >= 0:
+        mask[max(top, 0) : bottom + 1, max(left, 0) : right + 1] = True
     return mask
 
 

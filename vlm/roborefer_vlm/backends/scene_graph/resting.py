@@ -15,6 +15,8 @@ from roborefer_vlm.scenes.graph import Array
 
 # How much a measured bottom and the top below it may differ.
 GAP_M = 0.03
+# Of two things closer in height nothing shows which lies on the other.
+LEAST_RISE_M = 0.004
 # How far out of a surface's outline a thing's middle may lie: outlines are of bare pixels.
 OVERHANG_M = 0.05
 # Share of the upper thing's footprint that the lower one has to carry.
@@ -51,19 +53,13 @@ def _rests_on(upper: int, lower: int, supports: Sequence[int | None]) -> bool:
 
 def _carries(lower: Thing, thing: Thing) -> bool:
     """Tell whether a thing stands on or in a lower one."""
-    if _shared_footprint(thing, lower) < CARRIED or _both_flat(thing, lower):
+    if _shared_footprint(thing, lower) < CARRIED:
         return False
     # Inside: sticking out is fine, a larger thing behind is not.
     if lower.hollow and thing.bottom < lower.top - 0.01:
         return _area(thing) < 0.8 * _area(lower)
     # From above only the top of a thing is seen, so that its bottom may be lower than measured.
-    stands = thing.bottom > lower.top - GAP_M and thing.middle > lower.middle
-    return stands and lower.top > lower.bottom + 0.005
-
-
-def _both_flat(thing: Thing, lower: Thing) -> bool:
-    """Tell whether nothing shows which of two lies on the other."""
-    return bool(lower.box.size[2] < 0.008 and thing.box.size[2] < 0.008)
+    return thing.bottom > lower.top - GAP_M and thing.middle > lower.middle + LEAST_RISE_M
 
 
 def _level_below(thing: Thing, levels: Sequence[Level], first: int) -> int | None:

@@ -20,7 +20,7 @@ import numpy as np
 from roborefer_vlm.backends.scene_graph.borders import refine_borders
 from roborefer_vlm.backends.scene_graph.cloud import noise_m
 from roborefer_vlm.backends.scene_graph.pieces import join_pieces
-from roborefer_vlm.backends.scene_graph.surfaces import Level, main_level
+from roborefer_vlm.backends.scene_graph.surfaces import LEVEL, Level, covered_area, main_level
 from roborefer_vlm.backends.scene_graph.view import View
 from roborefer_vlm.types import BoolArray, FloatArray
 
@@ -35,6 +35,8 @@ MOST_EDGES = 0.2
 # Nothing that stands on a table begins higher, unless it stands on something.
 LOWEST_HANGING_M = 0.06
 SURELY_HANGING_M = 0.25
+# A larger level top is a shelf or another table.
+LARGEST_TOP_M2 = 0.15
 # How far out of the surface's outline things may stand.
 OVERHANG_M = 0.04
 # A crease: how fast normals turn towards each other across the span of a normal.
@@ -183,6 +185,9 @@ def _on_surface(view: View, labels: np.ndarray, level: Level) -> np.ndarray:
         at_border = mask[0].any() or mask[:, 0].any() or mask[:, -1].any()
         bottom, top = np.quantile(z[mask], [0.05, 0.98])
         if at_border and bottom > LOWEST_HANGING_M and _hangs(view, mask, labels, bottom):
+            continue
+        flat = mask & (view.upness > LEVEL) & view.cloud.valid
+        if flat.any() and covered_area(view.points[flat]) > LARGEST_TOP_M2:
             continue
         if top < HIGHEST_THING_M:
             kept[label] = label

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from roborefer_vlm.backends.scene_graph.cloud import noise_m
 from roborefer_vlm.backends.scene_graph.view import View
 from roborefer_vlm.scenes.graph import Array
 from roborefer_vlm.types import BoolArray, FloatArray
@@ -70,11 +71,11 @@ def find_levels(view: View, things: BoolArray) -> list[Level]:
         height = float(np.median(z[region]))
         region &= np.abs(z - height) < 2 * view.tolerance
         if region.sum() >= least:
-            _join(found, height, region, z)
+            _join(found, height, region, view)
     others = [
         Level(_name(height), height, outline_of(view.points[region]), region)
         for height, region in found
-        if _area(view.points[region]) > SMALLEST_SURFACE_M2
+        if covered_area(view.points[region]) > SMALLEST_SURFACE_M2
     ]
     return [main, *sorted(others, key=lambda level: -int(level.mask.sum()))]
 
@@ -124,7 +125,7 @@ def _grid(points: FloatArray) -> tuple[FloatArray, np.ndarray]:
     return grid, cells
 
 
-def _area(points: FloatArray) -> float:
+def covered_area(points: FloatArray) -> float:
     """Return the area that points cover from above, square metres."""
     grid, _ = _grid(points)
     closed = cv2.morphologyEx(grid, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
@@ -132,11 +133,14 @@ def _area(points: FloatArray) -> float:
 
 
 def _join(
-    found: list[tuple[float, BoolArray]], height: float, region: BoolArray, z: FloatArray
+    found: list[tuple[float, BoolArray]], height: float, region: BoolArray, view: View
 ) -> None:
     """Add a patch to the surface of the same height, or as a new one."""
+    z = view.points[..., 2]
+    # A distant floor is measured in patches of different heights.
+    apart = 0.02 + 4 * float(noise_m(np.median(view.cloud.depth[region])))
     for i, (other, mask) in enumerate(found):
-        if abs(other - height) < 0.02:
+        if abs(other - height) < apart:
             both = mask | region
             found[i] = (float(np.median(z[both])), both)
             return

@@ -109,6 +109,8 @@ def _at_heading(columns: Columns, gripper: Gripper, yaw: float) -> list[Grasp]:
             if hold is None:
                 continue
             quality, width, in_shadow = hold
+            between = target[begin : end + 1, max(0, row - band // 2) : row + band // 2 + 1]
+            quality *= _squareness(between > tip)
             place = (begin + end) / 2
             px = float(np.interp(place, np.arange(len(x)), x[:, row]))
             py = float(np.interp(place, np.arange(len(y)), y[:, row]))
@@ -116,7 +118,7 @@ def _at_heading(columns: Columns, gripper: Gripper, yaw: float) -> list[Grasp]:
             pose = _pose_from_above(px, py, tip + gripper.finger_reach, yaw)
             opening = min(gripper.opening, width + 6 * gripper.clearance)
             found.append(
-                Grasp(pose, width, opening, quality * (1 - 0.35 * min(1.0, aside)), in_shadow)
+                Grasp(pose, width, opening, quality * (1 - 0.5 * min(1.0, aside) ** 2), in_shadow)
             )
     return found
 
@@ -167,7 +169,27 @@ def _judge(
     depth = float(np.clip((top[begin : end + 1].max() - tip) / 0.030, 0, 1))
     margin = float(np.clip((gripper.widest - width) / 0.02, 0, 1))
     quality = 0.45 * upright + 0.35 * depth + 0.20 * margin
-    return quality * (0.8 if in_shadow else 1.0), width, in_shadow
+    return quality * (0.9 if in_shadow else 1.0), width, in_shadow
+
+
+def _squareness(between: npt.NDArray[np.bool_]) -> float:
+    """How square the pads meet the sides of what is between them, 0.05 to 1.
+
+    Args:
+        between: Cells that rise above the tips, first axis along the closing direction.
+    """
+    rows = np.flatnonzero(between.any(axis=0))
+    if len(rows) < between.shape[1] / 2:
+        return 0.05
+    first = between.argmax(axis=0)[rows]
+    last = between.shape[0] - 1 - between[::-1].argmax(axis=0)[rows]
+    if len(rows) < 3:
+        return 0.5
+    slopes = [abs(float(np.polyfit(rows, side, 1)[0])) for side in (first, last)]
+    # Friction holds up to some 30 degrees between a pad and what it meets; half of it is safe.
+    angle = float(np.arctan(max(slopes)))
+    share = len(rows) / between.shape[1]
+    return float(share * min(1.0, max(0.05, (0.55 - angle) / 0.40)))
 
 
 def _pose_from_above(x: float, y: float, z: float, yaw: float) -> Array:

@@ -88,7 +88,9 @@ def segment_at(
             f"what stands at pixel ({u:.1f}, {v:.1f}) covers only {int(mask.sum())} pixels;"
             f" {SMALLEST_PX} are needed"
         )
-    return np.asarray(mask)
+    # The floor of a container lies as low as the support, and yet belongs to the container.
+    enclosed = ndimage.binary_fill_holes(mask) & (labels == 0)
+    return np.asarray(mask | enclosed)
 
 
 def things(view: DepthView, support: float, ignored: Mask | None = None) -> npt.NDArray[np.int32]:

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The arm and its gripper as a few cylinders and boxes that enclose them.
 
-A UR arm is made of tubes and joint housings, so cylinders enclose its meshes within a centimetre;
-they are checked several times faster than meshes and need no files. Each solid is given in the
+A UR arm is made of tubes and joint housings, so a few solids enclose the convex hulls of its links
+within a centimetre; they are checked several times faster than meshes and need no files. Each solid is given in the
 frame of its link, whose z axis is the axis of the joint that moves it (frame i - 1 of the DH
 table, turned by joint i).
 """
@@ -24,7 +24,7 @@ _SIDE_OFFSETS: Mapping[str, tuple[float, float]] = {
     "ur5": (0.13585, 0.01615),
     "ur5e": (0.138, 0.007),
 }
-_TUBE, _SLIM_TUBE, _JOINT, _ELBOW, _WRIST = 0.052, 0.0420, 0.0650, 0.0605, 0.0435
+_SLIM_TUBE, _SHOULDER, _JOINT, _ELBOW, _WRIST = 0.0420, 0.0730, 0.0650, 0.0605, 0.0460
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,16 +55,15 @@ def arm_solids(robot: Robot) -> list[LinkSolid]:
     return [
         # As wide as the plug of the cable at its back reaches.
         _cylinder(0, "base", "z", 0.112, (0, 0), (-0.004, d[0] - 0.067)),
-        _cylinder(1, "shoulder", "z", _JOINT, (0, 0), (d[0] - 0.068, d[0] + 0.070)),
+        _cylinder(1, "shoulder", "z", _SHOULDER, (0, 0), (d[0] - 0.068, d[0] + 0.070)),
         _cylinder(1, "shoulder_side", "y", _ELBOW, (0, d[0]), (-0.072, 0.0)),
         _cylinder(2, "upper_arm_root", "z", _JOINT, (0, 0), (upper - 0.067, upper + 0.071)),
-        _cylinder(2, "upper_arm_neck", "x", 0.060, (0, upper), (-0.085, 0.0)),
-        _cylinder(2, "upper_arm", "x", _TUBE, (0, upper), (a[1], 0.0)),
-        _cylinder(2, "upper_arm_collar", "x", 0.060, (0, upper), (a[1], a[1] + 0.085)),
+        _block(2, "upper_arm", (a[1], 0.0), 0.0615, (upper - 0.067, upper + 0.071)),
         _cylinder(2, "upper_arm_end", "z", _JOINT, (a[1], 0), (upper - 0.067, upper + 0.071)),
         _cylinder(3, "forearm_root", "z", _ELBOW, (0, 0), (fore - 0.041, fore + 0.057)),
         _cylinder(3, "forearm_neck", "x", _ELBOW, (0, fore), (-0.075, 0.0)),
-        _cylinder(3, "forearm", "x", _SLIM_TUBE, (0, fore), (a[2], 0.0)),
+        _block(3, "forearm_upper", (-0.21, -0.03), 0.0585, (fore - 0.052, fore + 0.057)),
+        _block(3, "forearm", (a[2], -0.21), 0.050, (fore - 0.058, fore + 0.053)),
         _cylinder(3, "forearm_end", "z", _SLIM_TUBE, (a[2], 0), (fore - 0.058, fore + 0.049)),
         _cylinder(4, "wrist_1", "y", _WRIST, (0, fore + 0.090), (-0.049, 0.058)),
         _cylinder(4, "wrist_1_cap", "z", _SLIM_TUBE, (0, 0), (fore + 0.046, fore + 0.134)),
@@ -85,6 +84,16 @@ def gripper_solids(robot: Robot, gripper: Gripper) -> list[LinkSolid]:
         center = (0.0, side * gripper.finger_thickness / 2, flange + (height + tip) / 2)
         solids.append(_box(f"finger_{side}", finger, center, side))
     return solids
+
+
+def _block(
+    link: int, name: str, along: tuple[float, float], half_width: float, span: tuple[float, float]
+) -> LinkSolid:
+    """A box along the x axis of the link, even to both sides of its y, with a span along z."""
+    pose = np.eye(4)
+    pose[:3, 3] = (sum(along) / 2, 0.0, sum(span) / 2)
+    half = np.array([(along[1] - along[0]) / 2, half_width, (span[1] - span[0]) / 2])
+    return LinkSolid(link, name, True, half, pose)
 
 
 def _cylinder(

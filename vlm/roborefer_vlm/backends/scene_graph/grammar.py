@@ -122,7 +122,9 @@ class _Sentence:
         """Return where the sentence proper may begin, behind most polite words first."""
         starts, at = [0], 0
         while True:
-            at += self.chart.token(at) == ","
+            if self.chart.token(at) == ",":
+                at += 1
+                starts.append(at)
             end = self.words.wrappers["polite"].end(self.tokens, at)
             if end == at:
                 break

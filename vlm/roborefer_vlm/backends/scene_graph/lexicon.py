@@ -56,6 +56,11 @@ class Phrases:
         for found in self._by_first.values():
             found.sort(key=lambda entry: -len(entry[0]))
 
+    @property
+    def meanings(self) -> set[Any]:
+        """Everything that a phrase can mean."""
+        return {meaning for found in self._by_first.values() for _, meaning in found}
+
     def at(self, tokens: Tokens, start: int) -> list[tuple[Any, int]]:
         """Return (meaning, end) of every phrase that begins here, the longest one first."""
         if start >= len(tokens):

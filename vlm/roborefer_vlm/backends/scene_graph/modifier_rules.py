@@ -87,18 +87,19 @@ class ModifierRules:
             # "Lying on its side": there is no thing called side.
             return pose
         at, directly = self._adverbs(start)
+        begin = start
         negated = self.chart.token(at) in _NEGATIONS
         if negated:
-            at, directly = self._adverbs(at + 1)
-        found: Found[Mod] = []
-        found += self._relations(at, negated, directly)
-        # An adverb can also be the beginning of a phrase: "at the left", "right of".
-        for begin in dict.fromkeys((start, at)):
-            if begin != at:
-                found += self._relations(begin, False, False)
-            if not negated:
-                found += self._orders(begin)
-                found += self._frames(begin)
+            begin = at + 1
+            at, directly = self._adverbs(begin)
+        found = self._relations(at, negated, directly)
+        # What looks like an adverb can begin a phrase: "around" the mug, "at the left".
+        if begin != at:
+            found += self._relations(begin, negated, False)
+        if not negated:
+            for first in dict.fromkeys((begin, at)):
+                found += self._orders(first)
+                found += self._frames(first)
         found += self._measured(start)
         found += self._attributes(start if not negated else at, negated)
         if at != start:

@@ -223,6 +223,8 @@ class PhraseChart:
     def _count(self, at: int) -> tuple[int | None, int]:
         token = self.token(at)
         number = self.words.numbers.get(token)
+        if self.ordinal(at)[0] is not None:
+            return None, at
         if number is None and token.isdecimal() and len(token) < 4:
             number = float(token)
         if number is None or number != int(number) or self.token(at + 1) in self.words.units:

@@ -10,7 +10,15 @@ from dataclasses import replace
 from roborefer_vlm.backends.scene_graph.modifiers import Mod, described
 from roborefer_vlm.backends.scene_graph.phrase_chart import Found, PhraseChart
 from roborefer_vlm.scenes.frames import Frame
-from roborefer_vlm.scenes.program import Ask, Constraint, Program, Question, Request, Thing
+from roborefer_vlm.scenes.program import (
+    Ask,
+    Constraint,
+    Program,
+    Quantifier,
+    Question,
+    Request,
+    Thing,
+)
 
 _BE = ("is", "are", "was", "were")
 _FIT = (
@@ -85,7 +93,6 @@ def _compatibility(chart: PhraseChart, at: int) -> Found[Program]:
 
 
 def _existence(chart: PhraseChart, at: int) -> Found[Program]:
-    at += chart.token(at) == "any"
     return [(Question(Ask.EXISTENCE, (thing,)), end) for thing, end in chart.things(at)]
 
 
@@ -94,6 +101,7 @@ def _count(chart: PhraseChart, at: int) -> Found[Program]:
     for (base, rank), middle in chart.heads(at):
         if rank is not None:
             continue
+        base = replace(base, quantifier=Quantifier.ALL)
         behind = middle + (chart.token(middle) in _BE)
         behind += chart.token(behind) == "there"
         for mods, end in chart.modifiers(behind, True):

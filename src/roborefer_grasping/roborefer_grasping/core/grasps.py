@@ -33,8 +33,8 @@ LEAST_HOLD_M = 0.009
 # Leaning of the approach about the closing axis, radians.
 TILTS_RAD = (0.0, -0.35, 0.35, -0.7, 0.7)
 _TILT_COST = 0.12
-# A wall this far inside the edge tells how upright the contact is, metres.
-_CONTACT_REACH_M = 0.006
+# A side that rises this much within the first cell is as good as upright, metres.
+_UPRIGHT_M = 0.010
 # Two grasps closer than this (metres, radians) are the same one.
 _SAME_M, _SAME_RAD = 0.010, 0.2
 
@@ -160,12 +160,8 @@ def _judge(
     if max(blocked[left].max(), blocked[right].max()) > tip - 0.001:
         return None
     in_shadow = bool(max(hidden[left].max(), hidden[right].max()) > tip)
-    inward = max(1, round(_CONTACT_REACH_M / CELL_M))
-    rise = min(
-        top[begin : min(begin + inward, end) + 1].max(),
-        top[max(begin, end - inward) : end + 1].max(),
-    )
-    upright = float(np.clip((rise - tip) / 0.012, 0, 1))
+    rise = min(top[begin], top[end])
+    upright = float(np.clip((rise - tip) / _UPRIGHT_M, 0, 1))
     depth = float(np.clip((top[begin : end + 1].max() - tip) / 0.030, 0, 1))
     margin = float(np.clip((gripper.widest - width) / 0.02, 0, 1))
     quality = 0.45 * upright + 0.35 * depth + 0.20 * margin

@@ -31,7 +31,7 @@ SUPPORT = "support"
 FREE, FILLED, HIDDEN, ON_TARGET, IN_SHADOW = range(5)
 _NAMES = {FILLED: SURROUNDINGS, HIDDEN: UNSEEN, ON_TARGET: TARGET, IN_SHADOW: SHADOW}
 # A voxel counts as seen free when it lies this much before the measured surface, in voxels.
-_BEFORE_SURFACE = 0.9
+_BEFORE_SURFACE = 0.5
 # Behind a surface, this much is the thing itself rather than space nobody saw, in voxels.
 _THICKNESS = 1.5
 # Holes in the depth up to this far from a measurement take over its value, pixels.

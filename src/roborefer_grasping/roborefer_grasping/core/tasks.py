@@ -30,6 +30,8 @@ from roborefer_grasping.core.world import Held, World
 
 # How many straight ways, one per grasp and arm branch, the search may choose from.
 _WAYS = 6
+# How many placements decide whether a grasp could put the thing down.
+_PLACES_PER_GRASP = 12
 # A grasp this much worse than the best one is left for later, however near it is.
 _QUALITY_BAND = 0.08
 
@@ -179,9 +181,6 @@ class TaskPlanner:
             if monotonic() > until:
                 return NoPlan(Failure.TIMEOUT, "the time for planning is over")
             looked_at += 1
-            if placeable is not None and not placeable(grasp):
-                refused.add(index)
-                continue
             if opening not in checkers:
                 near = replace(world, jaw=opening).allowing(
                     *_present(world, TARGET, SHADOW, SUPPORT)
@@ -190,10 +189,11 @@ class TaskPlanner:
             back = grasp.pose.copy()
             back[:3, 3] -= grasp.pose[:3, 2] * self.settings.approach_m
             found = self._ways(checkers[opening], start, back, grasp.pose, index)
-            if found and not ways:
-                best, jaw = grasp.quality, opening
-            if not found:
+            if not found or (placeable is not None and not placeable(grasp)):
                 refused.add(index)
+                continue
+            if not ways:
+                best, jaw = grasp.quality, opening
             ways += found
         if not ways:
             return NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
@@ -248,10 +248,35 @@ class TaskPlanner:
             free.trajectory, approach.trajectory, depart.trajectory, worlds, grasp, placement
         )
 
-    def reaches(self, pose: Array) -> bool:
-        """Tell whether any configuration within limits brings the TCP to this pose."""
+    def placeable(
+        self, placements: Sequence[Placement], world: World, held: Held
+    ) -> Callable[[Grasp], bool]:
+        """Return what tells whether a grasp could also put the thing down.
+
+        Args:
+            placements: Where the thing may go, best first.
+            world: As for `plan_pick`.
+            held: As for `plan_pick`.
+        """
+        landing = without(world, TARGET, SHADOW)
+        landing = landing.allowing(*_present(landing, SUPPORT))
+
+        def could_place(grasp: Grasp) -> bool:
+            with_thing = replace(landing, held=held_by(held, grasp), jaw=grasp.width)
+            checker = CollisionChecker(self.robot, self.gripper, with_thing)
+            return any(
+                checker.is_free(joints)
+                for placement in placements[:_PLACES_PER_GRASP]
+                for joints in self._reaching(placement.motion @ grasp.pose)
+            )
+
+        return could_place
+
+    def _reaching(self, pose: Array) -> Array:
+        """Configurations that bring the TCP to a pose, shape (N, 6)."""
         flange = pose[None] @ np.linalg.inv(self.gripper.t_tool_tcp)
-        return bool(np.isfinite(inverse(self.robot, flange)).all(axis=-1).any())
+        (branches,) = inverse(self.robot, flange)
+        return np.asarray(branches[np.isfinite(branches).all(axis=1)])
 
     def _pick_along(
         self,
@@ -301,17 +326,16 @@ class TaskPlanner:
         self, start: Array, ways: list[_Way], world: World, until: float
     ) -> tuple[PlanResult, _Way]:
         """Plan to the beginning of any way; whole turns are left to the planner's limits."""
-        self.planner.set_world(world)
         goals = np.array([way.configurations[0] for way in ways])
         nearest = _turned_near(self.robot, goals, start)
-        result = self.planner.plan(
-            PlanRequest(
-                start,
-                joints=nearest,
-                limits=self.limits,
-                deadline_s=max(0.1, until - monotonic()),
-            )
-        )
+        for padding in (world.padding, world.padding / 4, 0.0):
+            # Where the arm has just closed the jaw, it may stand closer than it would go.
+            self.planner.set_world(replace(world, padding=padding))
+            left = max(0.1, until - monotonic())
+            request = PlanRequest(start, joints=nearest, limits=self.limits, deadline_s=left)
+            result = self.planner.plan(request)
+            if result.status is not Status.START_IN_COLLISION:
+                break
         if result.trajectory is None:
             return result, ways[0]
         way = ways[result.goal]

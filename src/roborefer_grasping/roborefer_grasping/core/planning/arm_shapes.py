@@ -3,9 +3,9 @@
 """The arm and its gripper as a few cylinders and boxes that enclose them.
 
 A UR arm is made of tubes and joint housings, so a few solids enclose the convex hulls of its links
-within a centimetre; they are checked several times faster than meshes and need no files. Each solid is given in the
-frame of its link, whose z axis is the axis of the joint that moves it (frame i - 1 of the DH
-table, turned by joint i).
+within a centimetre; they are checked several times faster than meshes and need no files. Each
+solid is given in the frame of its link, whose z axis is the axis of the joint that moves it (frame
+i - 1 of the DH table, turned by joint i).
 """
 
 from __future__ import annotations

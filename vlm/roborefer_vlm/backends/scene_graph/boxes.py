@@ -13,7 +13,6 @@ from roborefer_vlm.types import FloatArray
 # Share of the points at either end of each axis that may be noise.
 TRIMMED = 0.01
 THINNEST_M = 0.002
-MOST_FOOTPRINT_POINTS = 4000
 
 
 def upright_box(points: FloatArray, floor: float | None = None) -> OrientedBox:
@@ -30,7 +29,7 @@ def upright_box(points: FloatArray, floor: float | None = None) -> OrientedBox:
     """
     low, high = np.quantile(points[:, 2], [TRIMMED, 1 - TRIMMED])
     if floor is not None:
-        low = floor
+        low = min(floor, high)
     center, size, yaw = _rectangle(points[:, :2])
     rotation = np.eye(3)
     rotation[:2, :2] = [[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]]
@@ -43,8 +42,7 @@ def upright_box(points: FloatArray, floor: float | None = None) -> OrientedBox:
 
 def _rectangle(footprint: FloatArray) -> tuple[Array, Array, float]:
     """Return centre, lengths (longer first) and yaw of the smallest rectangle."""
-    step = max(1, len(footprint) // MOST_FOOTPRINT_POINTS)
-    footprint = np.ascontiguousarray(footprint[::step], np.float32)
+    footprint = np.ascontiguousarray(footprint, np.float32)
     inner = _without_fringe(footprint)
     _, (first, second), degrees = cv2.minAreaRect(inner if len(inner) >= 3 else footprint)
     yaw = np.deg2rad(degrees) + (np.pi / 2 if second > first else 0.0)

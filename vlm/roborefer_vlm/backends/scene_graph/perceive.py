@@ -83,8 +83,8 @@ def _objects(
     for i, (thing, support) in enumerate(zip(things, supports, strict=True)):
         box = thing.box
         if support is not None and (floor := _floor(thing, support, things, levels)) is not None:
-            box = upright_box(thing.points, floor)
-        words = thing.attributes | shape_words(thing.points, box, thing.hollow)
+            box = upright_box(thing.sample, floor)
+        words = thing.attributes | shape_words(thing.sample, box, thing.hollow)
         objects.append(
             SceneObject(
                 id=ids[i],

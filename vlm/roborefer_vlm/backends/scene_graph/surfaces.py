@@ -17,6 +17,8 @@ from roborefer_vlm.types import BoolArray, FloatArray
 # Cosine of the steepest slope that still is level, as measured over a few pixels.
 LEVEL = 0.9
 CELL_M = 0.01
+# Points that an outline is drawn around.
+MOST_OUTLINED = 40_000
 # A smaller level patch is the top of a thing.
 SMALLEST_SURFACE_M2 = 0.06
 SMALLEST_SHARE = 0.01
@@ -107,6 +109,7 @@ def main_level(view: View, things: BoolArray) -> Level | None:
 
 def outline_of(points: FloatArray) -> Array:
     """Return the convex outline of points, shape (N, 3), from above, without stray ones."""
+    points = points[:: max(1, len(points) // MOST_OUTLINED)]
     grid, cells = _grid(points)
     dense = cv2.boxFilter(grid, -1, (3, 3), normalize=False) >= 3
     good = dense[cells[:, 0], cells[:, 1]]

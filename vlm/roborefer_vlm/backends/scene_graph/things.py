@@ -17,6 +17,7 @@ from roborefer_vlm.scenes.graph import OrientedBox
 from roborefer_vlm.types import BoolArray, FloatArray
 
 FEWEST_POINTS = 12
+MOST_SAMPLED = 3000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class Thing:
         attributes: Words that came with it.
         mask: Its pixels, shape (height, width).
         points: Its visible surface in the scene's frame, shape (N, 3).
+        sample: Evenly chosen ones of those points, enough to measure shapes.
         box: Around those points.
         hollow: Whether things can be inside it.
         colors: Share of each colour name.
@@ -41,6 +43,7 @@ class Thing:
     attributes: frozenset[str]
     mask: BoolArray
     points: FloatArray
+    sample: FloatArray
     box: OrientedBox
     hollow: bool
     colors: dict[str, float]
@@ -66,19 +69,21 @@ def measure(
     points = view.points[part][believable(view, worked, part)]
     if len(points) < FEWEST_POINTS:
         return None
-    bottom, low, top = (float(x) for x in np.quantile(points[:, 2], [0.02, 0.05, 0.98]))
+    sample = points[:: -(-len(points) // MOST_SAMPLED)]
+    bottom, low, top = (float(x) for x in np.quantile(sample[:, 2], [0.02, 0.05, 0.98]))
     whole = window(mask)
     return Thing(
         name,
         attributes,
         mask,
         points,
-        upright_box(points),
-        is_hollow(points, view.camera.position),
+        sample,
+        upright_box(sample),
+        is_hollow(sample, view.camera.position),
         color_shares(view.colors[whole], mask[whole]),
         bottom,
         low,
-        float(np.median(points[:, 2])),
+        float(np.median(sample[:, 2])),
         top,
     )
 

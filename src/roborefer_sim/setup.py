@@ -21,5 +21,5 @@ setup(
     maintainer_email="maintainers@roborefer.invalid",
     description="Stand-in robots, cameras and tables in MuJoCo that speak like the real ones",
     license="Apache-2.0",
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": ["simulator = roborefer_sim.nodes.main:main"]},
 )

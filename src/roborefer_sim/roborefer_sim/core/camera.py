@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 import numpy.typing as npt
 
-from roborefer_sim.core.cell import CAMERA, CameraPlace, Cell
+from roborefer_sim.core.cell import CAMERA, CameraPlace, Layout
 from roborefer_sim.core.gl import RAY_CASTER, choose_gl
 from roborefer_sim.exceptions import RenderingError
 
@@ -64,17 +64,37 @@ def pinhole_of(place: CameraPlace) -> PinholeParameters:
     )
 
 
-class Photographer(Protocol):
-    """Takes views of one cell."""
+class Sight(Protocol):
+    """What pictures are taken of: a Cell, or a Snapshot of one."""
 
-    def take(self) -> View:
-        """Look at the present state."""
+    @property
+    def model(self) -> mujoco.MjModel:
+        """The compiled model."""
+
+    @property
+    def data(self) -> mujoco.MjData:
+        """Its state, with the places of all bodies worked out."""
+
+    @property
+    def layout(self) -> Layout:
+        """Where the camera stands."""
+
+
+class Photographer(Protocol):
+    """Takes views of one model."""
+
+    def take(self, masks: bool = True) -> View:
+        """Look at the present state.
+
+        Args:
+            masks: Whether `bodies` is needed; without it, it may be -1 everywhere.
+        """
 
     def close(self) -> None:
         """Let go of the graphics context; calling it twice is allowed."""
 
 
-def photographer(cell: Cell) -> Photographer:
+def photographer(cell: Sight) -> Photographer:
     """Return the best way to take pictures of this cell on this machine."""
     if choose_gl() == RAY_CASTER:
         return RayCaster(cell)
@@ -84,7 +104,7 @@ def photographer(cell: Cell) -> Photographer:
 class GlPhotographer:
     """Draws with OpenGL; must be used in the thread that made it."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Sight) -> None:
         place = cell.layout.camera
         self._cell, self._place = cell, place
         try:
@@ -94,21 +114,26 @@ class GlPhotographer:
                 f"OpenGL does not work here ({error}); set MUJOCO_GL=disable for the ray caster"
             ) from error
         self._body_of_geom = np.append(cell.model.geom_bodyid, -1).astype(np.int32)
+        self._horizon = 0.99 * cell.model.vis.map.zfar * cell.model.stat.extent
 
-    def take(self) -> View:
-        """Look at the present state."""
+    def take(self, masks: bool = True) -> View:
+        """Look at the present state; without masks it takes a fifth less time."""
         renderer, data = self._renderer, self._cell.data
         renderer.update_scene(data, camera=CAMERA)
         rgb = renderer.render().copy()
         renderer.enable_depth_rendering()
         depth = renderer.render().copy()
         renderer.disable_depth_rendering()
-        renderer.enable_segmentation_rendering()
-        ids = renderer.render()
-        renderer.disable_segmentation_rendering()
-        is_geom = ids[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
-        bodies = self._body_of_geom[np.where(is_geom, ids[..., 0], -1)]
-        depth[bodies < 0] = 0
+        if masks:
+            renderer.enable_segmentation_rendering()
+            ids = renderer.render()
+            renderer.disable_segmentation_rendering()
+            is_geom = ids[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
+            bodies = self._body_of_geom[np.where(is_geom, ids[..., 0], -1)]
+            depth[bodies < 0] = 0
+        else:
+            bodies = np.full(depth.shape, -1, np.int32)
+            depth[depth > self._horizon] = 0
         return View(rgb, depth, bodies, normals_from_depth(depth, self._place))
 
     def close(self) -> None:
@@ -119,7 +144,7 @@ class GlPhotographer:
 class RayCaster:
     """Draws by casting one ray per pixel: exact depth and masks, plain colours, no OpenGL."""
 
-    def __init__(self, cell: Cell) -> None:
+    def __init__(self, cell: Sight) -> None:
         place = cell.layout.camera
         self._cell, self._place = cell, place
         rays = optical_rays(place)
@@ -130,8 +155,8 @@ class RayCaster:
         self._body_of_geom = np.append(cell.model.geom_bodyid, -1).astype(np.int32)
         self._colors = np.vstack([cell.model.geom_rgba[:, :3], np.array(SKY) / 255])
 
-    def take(self) -> View:
-        """Look at the present state."""
+    def take(self, masks: bool = True) -> View:
+        """Look at the present state; masks cost nothing here."""
         model, data, place = self._cell.model, self._cell.data, self._place
         count = place.width * place.height
         geoms, distances = np.full(count, -1, np.int32), np.zeros(count)
@@ -172,12 +197,19 @@ def normals_from_depth(
     Returns:
         Unit vectors towards the viewer, float32, shape (height, width, 3); 0 where depth is 0.
     """
-    points = optical_rays(place) * depth_m[..., None]
-    across = np.gradient(points, axis=1)
-    down = np.gradient(points, axis=0)
-    normals = np.cross(down, across)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    normals = np.where(length > 0, normals / np.maximum(length, 1e-12), 0.0)
-    facing = np.sign((normals * points).sum(-1, keepdims=True))
-    normals = -normals * np.where(facing == 0, 1.0, facing)
-    return np.where(depth_m[..., None] > 0, normals, 0.0).astype(np.float32)
+    k = pinhole_of(place)
+    depth = depth_m.astype(np.float32)
+    across = np.gradient(depth, axis=1)
+    down = np.gradient(depth, axis=0)
+    u = np.arange(k.width, dtype=np.float32) - np.float32(k.cx)
+    v = np.arange(k.height, dtype=np.float32)[:, None] - np.float32(k.cy)
+    # The cross product of the two differences of points, divided by depth / (fx fy).
+    normals = np.empty((*depth.shape, 3), np.float32)
+    normals[..., 0] = np.float32(k.fx) * across
+    normals[..., 1] = np.float32(k.fy) * down
+    normals[..., 2] = -(depth + u * across + v * down)
+    length = np.sqrt(np.einsum("ijk,ijk->ij", normals, normals))
+    # Facing away from the viewer means that a depth edge was differentiated; turn it round.
+    facing = normals[..., 0] * u / k.fx + normals[..., 1] * v / k.fy + normals[..., 2]
+    scale = np.where(depth > 0, -np.sign(facing) / np.maximum(length, 1e-12), 0.0)
+    return normals * scale[..., None].astype(np.float32)

@@ -153,15 +153,57 @@ class Cell:
         for _ in range(max(1, round(seconds / TIME_STEP_S))):
             mujoco.mj_step(self.model, self.data)
 
+    def add(self, thing: Placed) -> None:
+        """Put one more thing into the scene; everything else goes on as it was.
+
+        `model` and `data` are replaced by new ones.
+
+        Raises:
+            SceneError: The name is taken, by a thing or by a part of the robot.
+        """
+        if not thing.name or thing.name in {body.name for body in self.spec.bodies}:
+            raise SceneError(f"the name '{thing.name}' is empty or taken; choose another one")
+        add_thing(self.spec, thing)
+        self._recompile()
+        self.placed = (*self.placed, thing)
+
+    def remove(self, name: str) -> None:
+        """Take a thing out of the scene; everything else goes on as it was.
+
+        `model` and `data` are replaced by new ones.
+
+        Raises:
+            SceneError: There is no such thing; the message lists those there are.
+        """
+        self._check(name)
+        self.spec.delete(self.spec.body(name))
+        self.placed = tuple(thing for thing in self.placed if thing.name != name)
+        self._recompile()
+
+    def _recompile(self) -> None:
+        # The starting places of settled things are known to the model only.
+        for thing in self.placed:
+            start = int(self.model.joint(f"{thing.name}_free").qposadr[0])
+            place = self.model.qpos0[start : start + 7]
+            body = self.spec.body(thing.name)
+            body.pos, body.quat = place[:3], place[3:]
+        force = self.model.actuator_forcerange.copy()
+        self.model, self.data = self.spec.recompile(self.model, self.data)
+        self.model.actuator_forcerange[:] = force
+        mujoco.mj_forward(self.model, self.data)
+
+    def _check(self, name: str) -> None:
+        if name not in {thing.name for thing in self.placed}:
+            known = ", ".join(thing.name for thing in self.placed) or "none"
+            raise SceneError(f"no thing '{name}' in the scene; there are: {known}")
+
     def pose_of(self, name: str) -> Array:
         """Pose of a thing in world, shape (4, 4).
 
         Raises:
             SceneError: There is no such thing; the message lists those there are.
         """
-        if name not in {thing.name for thing in self.placed}:
-            known = ", ".join(thing.name for thing in self.placed) or "none"
-            raise SceneError(f"no thing '{name}' in the scene; there are: {known}")
+        self._check(name)
         pose = np.eye(4)
         pose[:3, :3] = self.data.body(name).xmat.reshape(3, 3)
         pose[:3, 3] = self.data.body(name).xpos

@@ -90,6 +90,33 @@ PERFECT = SensorModel(
 )
 
 
+def scaled(model: SensorModel, strength: float) -> SensorModel:
+    """Make the flaws of chance stronger or weaker; range and steps of the output stay.
+
+    Args:
+        model: Of strength 1.
+        strength: Factor; 0 leaves no chance, shares end at 1.
+
+    Raises:
+        SceneError: The factor is negative or not finite.
+    """
+    if not (np.isfinite(strength) and strength >= 0):
+        raise SceneError(f"the strength is {strength}; a factor from 0 up is needed")
+    edges = max(model.edge_dropout + model.flying, 1e-9)
+    at_edges = min(strength, 1 / edges)
+    return replace(
+        model,
+        disparity_noise_px=model.disparity_noise_px * strength,
+        edge_dropout=model.edge_dropout * at_edges,
+        flying=model.flying * at_edges,
+        dark_dropout=min(model.dark_dropout * strength, 1.0),
+        shine_dropout=min(model.shine_dropout * strength, 1.0),
+        grazing=min(model.grazing * strength, 1.0),
+        speckle=min(model.speckle * strength, 1.0),
+        color_noise=model.color_noise * strength,
+    )
+
+
 def measure(view: View, focal: float, model: SensorModel, rng: np.random.Generator) -> View:
     """Return the view as the sensor would give it.
 

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The executable `simulator`."""
+
+from __future__ import annotations
+
+import sys
+
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+
+from roborefer_sim.core.gl import choose_gl
+from roborefer_sim.exceptions import SimulationError
+
+# Two goals and what replaces them wait in callbacks; services and parameters go on beside.
+THREADS = 8
+
+
+def main() -> int:
+    """Run the node; 1 when its parameters or this machine do not allow it."""
+    # MuJoCo reads the choice while it is imported, which the node does.
+    choose_gl()
+    from roborefer_sim.nodes.simulator import Simulator
+
+    with rclpy.init(args=sys.argv):
+        try:
+            node = Simulator()
+        except (SimulationError, ParameterException, ValueError) as error:
+            print(f"simulator: {error}", file=sys.stderr)
+            return 1
+        executor = MultiThreadedExecutor(num_threads=THREADS)
+        try:
+            rclpy.spin(node, executor=executor)
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            node.close()
+            executor.shutdown()
+            node.destroy_node()
+    return 0

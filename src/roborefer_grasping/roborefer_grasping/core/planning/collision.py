@@ -24,6 +24,10 @@ _ARM, _HAND, _STATIC, _TOUCHABLE = 1, 2, 4, 8
 _NEIGHBOURS = ((0, 1), (0, 2), (1, 2), (2, 3), (3, 4), (3, 5), (4, 5), (4, 6), (5, 6))
 # The arm keeps less distance from itself: its shape is known better than the world's.
 _OWN_PADDING = 0.002
+# Distances are needed to a tenth of a millimetre, not to MuJoCo's 1e-6 m; this halves the time of
+# a check. With 10 steps verdicts still are the same, with 6 some are not.
+_DISTANCE_TOLERANCE = 1e-4
+_DISTANCE_STEPS = 20
 _GEOMS = {
     Shape.BOX: mujoco.mjtGeom.mjGEOM_BOX,
     Shape.CYLINDER: mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -127,6 +131,8 @@ def _bisection_order(count: int) -> list[float]:
 def _compile(robot: Robot, gripper: Gripper, world: World) -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.compiler.autolimits = False
+    spec.option.ccd_tolerance = _DISTANCE_TOLERANCE
+    spec.option.ccd_iterations = _DISTANCE_STEPS
     # Contacts beyond this distance are none; padding comes in as a margin of each geom.
     links = _add_links(spec, robot)
     for number, solid in enumerate(arm_solids(robot)):

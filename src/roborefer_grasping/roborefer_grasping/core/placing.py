@@ -22,7 +22,7 @@ UNEVEN_M = 0.012
 # Let go this far above the support, metres: measured heights are off by a few millimetres.
 RELEASE_M = 0.004
 # Share of the footprint under which the support must have been seen.
-LEAST_SEEN = 0.6
+LEAST_SEEN = 0.92
 TURNS = 12
 
 

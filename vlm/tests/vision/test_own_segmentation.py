@@ -95,6 +95,61 @@ def test_an_arm_that_reaches_into_the_picture_from_above_is_not_a_thing():
     assert all(np.count_nonzero(m & seen.mask("arm")) < 50 for m in masks)
 
 
+def test_a_robot_on_the_table_that_goes_on_above_the_picture_is_not_a_thing():
+    robot = Body("robot", (240, 240, 240), (0.3, 0.0, 0), (0.14, 0.14, 0.9), "cylinder")
+    seen = render([APART[3], robot])
+    masks = [o.mask for o in build_scene(seen.blind()).objects]
+
+    assert instance_quality(masks, [seen.mask("yellow ball")]).recall == 1
+    assert all(np.count_nonzero(m & seen.mask("robot")) < 50 for m in masks)
+
+
+@pytest.mark.parametrize(
+    "vessel",
+    [
+        pytest.param(
+            Body("mug", (40, 60, 190), (-0.1, 0, 0), (0.09, 0.09, 0.1), "vessel"), id="mug"
+        ),
+        pytest.param(
+            Body("bowl", (220, 220, 215), (0, 0, 0), (0.18, 0.18, 0.06), "vessel"), id="bowl"
+        ),
+        pytest.param(
+            Body("pan", (60, 60, 60), (-0.1, 0, 0), (0.26, 0.26, 0.045), "vessel"), id="pan"
+        ),
+    ],
+)
+def test_walls_and_floor_of_a_vessel_are_one_thing(vessel):
+    quality = _found([vessel], Shot(width=640, height=480, focal=600))
+
+    assert quality.best_iou[0] > 0.75
+    assert quality.unmatched == 0
+
+
+def test_a_basket_with_four_walls_is_one_thing():
+    color = (60, 90, 200)
+    walls = [
+        Body("w1", color, (-0.1, 0, 0), (0.006, 0.26, 0.09)),
+        Body("w2", color, (0.1, 0, 0), (0.006, 0.26, 0.09)),
+        Body("w3", color, (0, -0.13, 0), (0.2, 0.006, 0.09)),
+        Body("w4", color, (0, 0.13, 0), (0.2, 0.006, 0.09)),
+        Body("floor", color, (0, 0, 0), (0.2, 0.26, 0.004)),
+    ]
+    seen = render(walls, Shot(width=640, height=480, focal=550))
+    masks = [o.mask for o in build_scene(seen.blind()).objects]
+
+    assert instance_quality(masks, [seen.ids > 0]).best_iou[0] > 0.85
+
+
+def test_things_in_a_ring_are_not_a_vessel():
+    turns = np.arange(8) * np.pi / 4
+    ring = [
+        Body(f"can {i}", (200, 40, 40), (0.2 * np.cos(a), 0.2 * np.sin(a), 0), (0.06,) * 3)
+        for i, a in enumerate(turns)
+    ]
+
+    assert _found(ring, Shot(width=640, height=480, focal=550)).recall == 1
+
+
 def test_the_same_view_gives_the_same_masks_twice():
     query = render(APART).blind()
 

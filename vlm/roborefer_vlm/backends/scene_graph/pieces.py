@@ -7,9 +7,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from roborefer_vlm.backends.scene_graph.shapes import fit_circle_robustly
+from roborefer_vlm.backends.scene_graph.vessels import close_rims, seen_through_rims
 from roborefer_vlm.backends.scene_graph.view import View
-from roborefer_vlm.types import BoolArray, FloatArray
+from roborefer_vlm.types import BoolArray
 
 # Share of a border that has to be without a jump and without a crease: between sides of the same
 # colour, and what each unit of contrast (CIELAB) adds.
@@ -22,18 +22,6 @@ CREASE = -0.25
 # A piece that is this much smaller than its neighbour, and has this much of its border there.
 SLIVER = 0.03
 SLIVER_CONTACT = 1.4
-# Vessels: radius and height, how far a rim may be from a circle (share of its radius), and how
-# much of a piece has to lie behind the opening.
-SMALLEST_RIM_M = 0.015
-LARGEST_RIM_M = 0.2
-LOWEST_VESSEL_M = 0.025
-ROUNDNESS = 0.15
-RIM_TOLERANCE_M = 0.015
-INSIDE_SHARE = 0.6
-WALL_HEIGHT = 0.6
-# Share of the circle that the outline of a rim has to fill to be known all around.
-WHOLE_RIM = 0.6
-FEWEST_RIM_PIXELS = 150
 
 
 def join_pieces(view: View, labels: np.ndarray, jumps: BoolArray) -> np.ndarray:
@@ -56,7 +44,7 @@ def join_pieces(view: View, labels: np.ndarray, jumps: BoolArray) -> np.ndarray:
     for a, b in smooth_borders(view, labels, jumps):
         parent[root(a)] = root(b)
     joined = np.array([root(i) for i in range(count)])
-    return seen_through_rims(view, joined[labels])
+    return close_rims(view, seen_through_rims(view, joined[labels]))
 
 
 def smooth_borders(view: View, labels: np.ndarray, jumps: BoolArray) -> list[tuple[int, int]]:
@@ -82,9 +70,8 @@ def smooth_borders(view: View, labels: np.ndarray, jumps: BoolArray) -> list[tup
         # Pixels of a surface that is not seen too steeply are this far apart.
         step = 2.5 * across * np.minimum(p[:, 2], q[:, 2]) / view.cloud.intrinsics.fx
         turn = np.sum((n - m) * apart, axis=1)
-        middle = [slice(None), slice(None)]
-        middle[axis] = slice(across // 2, across // 2 - across)
-        cut = jumps[tuple(middle)][border]
+        passed = np.cumsum(jumps, axis=axis)
+        cut = (passed[first] > passed[second])[border]
         known = (np.abs(n).sum(1) > 0) & (np.abs(m).sum(1) > 0)
         open_border.append(~cut & (distance < step + 0.004))
         smooth.append(open_border[-1] & (~known | (turn > CREASE * distance)))
@@ -113,69 +100,3 @@ def smooth_borders(view: View, labels: np.ndarray, jumps: BoolArray) -> list[tup
         if sliver or (share[i] > needed[i] and contact > LEAST_CONTACT):
             result.append((a_label, b_label))
     return result
-
-
-def seen_through_rims(view: View, labels: np.ndarray) -> np.ndarray:
-    """Return labels with what is seen through the opening of a round thing counted to it.
-
-    The upper border of a mug, seen from the side, is an arc of a circle; every line of sight that
-    passes through the circle ends inside the mug, on a piece of its own or on a bare floor that
-    is as low as the table. What sticks out of the rim stays a thing of its own.
-    """
-    labels = labels.copy()
-    z = view.points[..., 2]
-    numbers, sizes = np.unique(labels[labels > 0], return_counts=True)
-    for number in numbers[np.argsort(-sizes, kind="stable")]:
-        mask = labels == number
-        if np.count_nonzero(mask) < FEWEST_RIM_PIXELS:
-            continue
-        opening = _opening(view, view.points[mask])
-        if opening is None:
-            continue
-        polygon, center, radius, rim, whole = opening
-        inside = np.zeros(labels.shape, np.uint8)
-        cv2.fillConvexPoly(inside, polygon, 1)
-        around = cv2.dilate((mask | (inside > 0)).astype(np.uint8), np.ones((5, 5), np.uint8))
-        for other in np.unique(labels[around > 0]):
-            piece = labels == other
-            if other in (0, number) or np.quantile(z[piece], 0.9) > rim + RIM_TOLERANCE_M:
-                continue
-            seen = np.count_nonzero(inside[piece]) / np.count_nonzero(piece)
-            # The outside of the vessel's wall is not seen through the rim, but reaches up to it.
-            aside = np.linalg.norm(view.points[piece][:, :2] - center, axis=1)
-            wall = (aside < 1.25 * radius + 0.005).mean() > INSIDE_SHARE
-            wall &= np.quantile(z[piece], 0.9) > WALL_HEIGHT * rim
-            if seen > INSIDE_SHARE or wall:
-                labels[piece] = number
-        if whole:
-            labels[(inside > 0) & (labels == 0)] = number
-    return labels
-
-
-def _opening(
-    view: View, points: FloatArray
-) -> tuple[np.ndarray, np.ndarray, float, float, bool] | None:
-    """Return a piece's round opening: outline in the picture, centre, radius, height, if whole."""
-    low, top = np.quantile(points[:, 2], [0.02, 0.98])
-    if top - low < LOWEST_VESSEL_M or top > float(view.camera.position[2]) - 0.02:
-        return None
-    rim = points[points[:, 2] > top - max(0.006, 0.1 * (top - low))][:, :2]
-    center, radius = fit_circle_robustly(rim)
-    around = rim - center
-    widest = float(np.ptp(points[:, :2], axis=0).max())
-    if not SMALLEST_RIM_M < radius < min(LARGEST_RIM_M, 0.6 * widest):
-        return None
-    off = np.abs(np.linalg.norm(around, axis=1) - radius)
-    if np.quantile(off, 0.75) > ROUNDNESS * radius:
-        return None
-    sectors = np.int64(np.arctan2(around[:, 1], around[:, 0]) / (np.pi / 6) + 6) % 12
-    if np.count_nonzero(np.bincount(sectors)) < 5:
-        return None
-    outline = cv2.convexHull(np.ascontiguousarray(rim, np.float32))
-    whole = cv2.contourArea(outline) > WHOLE_RIM * np.pi * radius**2
-    angle = np.linspace(0, 2 * np.pi, 32, endpoint=False)
-    ring = np.column_stack([np.cos(angle), np.sin(angle), np.zeros(32)]) * radius
-    pixels, depth = view.camera.project(ring + np.array([*center, top]))
-    if (depth <= 0).any():
-        return None
-    return np.round(pixels / view.step).astype(np.int32), center, radius, float(top), whole

@@ -28,6 +28,8 @@ from roborefer_vlm.types import BoolArray, FloatArray
 SMALLEST_SHARE = 0.0006
 # What is higher belongs to the room or is the robot.
 HIGHEST_THING_M = 0.6
+# The same for what goes on above the picture, as a robot on the table does.
+HIGHEST_CUT_OFF_M = 0.15
 # Cosine between line of sight and normal of the steepest surface that is measured well.
 GRAZING = 0.2
 # A fringe of invented points is nearly all edges.
@@ -183,13 +185,13 @@ def _on_surface(view: View, labels: np.ndarray, level: Level) -> np.ndarray:
         if invented[mask].mean() > MOST_EDGES:
             continue
         at_border = mask[0].any() or mask[:, 0].any() or mask[:, -1].any()
-        bottom, top = np.quantile(z[mask], [0.05, 0.98])
+        bottom, top = np.quantile(z[mask & view.cloud.valid], [0.05, 0.98])
         if at_border and bottom > LOWEST_HANGING_M and _hangs(view, mask, labels, bottom):
             continue
         flat = mask & (view.upness > LEVEL) & view.cloud.valid
         if flat.any() and covered_area(view.points[flat]) > LARGEST_TOP_M2:
             continue
-        if top < HIGHEST_THING_M:
+        if top < (HIGHEST_CUT_OFF_M if mask[0].any() else HIGHEST_THING_M):
             kept[label] = label
     return np.asarray(kept[labels])
 
@@ -209,5 +211,5 @@ def _hangs(view: View, mask: BoolArray, labels: np.ndarray, bottom: float) -> bo
     rows = np.flatnonzero(mask.any(axis=1))
     below[: rows[0] + int(0.7 * len(rows))] = False
     behind = view.cloud.valid & (labels == 0)
-    behind &= view.cloud.depth > float(np.median(view.cloud.depth[mask])) + 0.05
+    behind &= view.cloud.depth > float(np.median(view.cloud.depth[mask & view.cloud.valid])) + 0.05
     return bool(below.any() and behind[below].mean() > 0.5)

@@ -11,7 +11,9 @@ own segmentation, where things have no names. Beside the questions of the data c
 - the same targets worded as robot commands (`instruction`),
 - paraphrases that are written from the programs the engine reads out of the questions,
 - our own questions over the same things (vlm/tests/language/questions.json), among them some whose
-  right answer is that it is ambiguous, not there, or not understood.
+  right answer is that it is ambiguous, not there, or not understood; they were at hand when the
+  lexicon was written,
+- and held-out ones, written after lexicon and grammar; no word was added for them.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data" / "real_rgbd"
-EXTRA = ROOT / "vlm" / "tests" / "language" / "questions.json"
+OURS = ROOT / "vlm" / "tests" / "language"
 SPLITS = ("Location", "Placement", "Unseen")
 # Wordings that mean the same, tried one after the other on what `describe` writes.
 SAME = (
@@ -157,8 +159,13 @@ class Scenes:
                     yield replace(case, group="paraphrase", text=text)
 
     def extra(self) -> Iterator[Case]:
-        """Yield our own questions."""
-        for one in json.loads(EXTRA.read_text(encoding="utf-8")):
+        """Yield our own questions, then those that were held out."""
+        for group, name in (("extra", "questions"), ("held_out", "held_out_questions")):
+            asked = json.loads((OURS / f"{name}.json").read_text(encoding="utf-8"))
+            yield from (replace(case, group=group) for case in self._ours(asked))
+
+    def _ours(self, asked: Sequence[dict[str, Any]]) -> Iterator[Case]:
+        for one in asked:
             scene, text = one["scene"], one["text"]
             masks = {i: mask for i, _, mask in self.instances(scene)}
             if "ids" in one:

@@ -151,7 +151,7 @@ class Executor:
             for option in self._grounder.options(phrase)
             if isinstance(option.place, SceneObject)
         ]
-        if not options or options[0].score < 0.01:
+        if not options or options[0].score < 1e-3:
             raise NothingFits(f"nothing in view is {describe(phrase)}")
         return options
 

@@ -39,10 +39,14 @@ from roborefer_vlm.scenes.wording import describe
 
 # A thing that fits its noun and attributes less than this is not meant.
 LEAST_MATCH = 0.11
+# Things without names are known by their looks alone, so that little is a match already.
+LEAST_LIKENESS = 0.005
 # A relation that holds less than this fails.
 LEAST_RELATION = 0.2
 # Of what fits at least this share of the best, superlatives are taken.
 IN_GROUP = 0.5
+# The same for things without names, whose looks tell less.
+ALIKE_GROUP = 0.35
 MOST_ANCHORS = 4
 # What each place away from the wanted rank costs.
 NEXT_RANK = 0.2
@@ -98,6 +102,10 @@ class Grounder:
         self.scene = scene
         self.matcher = matcher
         self._known: dict[Thing, tuple[Option, ...]] = {}
+        named = all(thing.name for thing in scene.objects)
+        self._least = LEAST_MATCH if named else LEAST_LIKENESS
+        self._in_group = IN_GROUP if named else ALIKE_GROUP
+        self._least_holding = (0.5 if named else 0.1) * LEAST_RELATION
 
     def options(self, phrase: Thing) -> tuple[Option, ...]:
         """Return everything that a description may mean, best first.
@@ -115,10 +123,7 @@ class Grounder:
         for constraint in phrase.constraints:
             holds = self.holds(constraint, located)
             combined = scores * holds
-            if combined.max() < LEAST_MATCH * LEAST_RELATION or (
-                holds[scores >= IN_GROUP * scores.max()].max() < LEAST_RELATION
-                and combined.max() < 0.5 * LEAST_RELATION
-            ):
+            if combined.max() < self._least_holding * scores.max():
                 rest = describe(replace(phrase, constraints=(), orders=()))
                 raise NothingFits(f"{rest} is there, but none {describe(constraint)}")
             scores = combined
@@ -143,7 +148,7 @@ class Grounder:
                 places.append(surface)
                 # The main surface comes first, and is meant where nothing else is said.
                 scores.append(fits * (1.0 if surface is self.scene.surfaces[0] else 0.85))
-        if not places or max(scores) < LEAST_MATCH:
+        if not places or max(scores) < self._least:
             bare = replace(phrase, constraints=(), orders=(), others=())
             raise NothingFits(f"nothing in view looks like {describe(bare)}")
         result = np.array(scores)
@@ -155,7 +160,7 @@ class Grounder:
 
     def _relative(self, key: OrderKey, places: Sequence[Place], scores: Array) -> Array:
         """Return how "large" or "short" each one is among those that fit."""
-        group = scores >= IN_GROUP * scores.max()
+        group = scores >= self._in_group * scores.max()
         if group.sum() < 2:
             return np.ones(len(scores))
         values = measure(Key(key.value), self.scene, Places.of_objects(places))
@@ -293,7 +298,7 @@ class Grounder:
     def ranked(self, order: Order, places: Places, scores: Array) -> Array:
         """Return 1 for the place of the wanted rank among those that fit, less for the others."""
         if order.anchor is None or isinstance(order.anchor, Viewer):
-            return _by_rank(self.values(order, places, None), scores, order.rank)
+            return self._by_rank(self.values(order, places, None), scores, order.rank)
         phrase = order.anchor.of if isinstance(order.anchor, Part) else order.anchor
         result = np.zeros(len(scores))
         for option in self._weighted(phrase):
@@ -303,7 +308,7 @@ class Grounder:
                 mark = part_as_place(self.scene, mark, order.anchor)
             values = self.values(order, places, mark)
             rest = np.where(itself, 0.0, scores)
-            result = np.maximum(result, option.score * _by_rank(values, rest, order.rank))
+            result = np.maximum(result, option.score * self._by_rank(values, rest, order.rank))
         return result
 
     def values(self, order: Order, places: Places, anchor: Place | None) -> Array:
@@ -312,6 +317,19 @@ class Grounder:
             across = measure(Key.LEFT, self.scene, places)
             return -np.abs(across - np.median(across))
         return measure(Key(order.key.value), self.scene, places, anchor)
+
+    def _by_rank(self, values: Array, scores: Array, rank: int) -> Array:
+        best = scores.max()
+        if best <= 0:
+            return np.zeros(len(scores))
+        group = np.flatnonzero(scores >= self._in_group * best)
+        ordered = group[np.argsort(-values[group], kind="stable")]
+        result = np.full(len(scores), NEXT_RANK**2 / 2)
+        for position, index in enumerate(ordered, 1):
+            result[index] = NEXT_RANK ** abs(position - rank)
+        if rank > len(ordered):
+            result *= NEXT_RANK
+        return result
 
 
 def anchor_phrases(constraint: Constraint, grounded: Grounded) -> list[Thing]:
@@ -333,17 +351,3 @@ def _pairs(options: Sequence[Option], phrase: Thing) -> list[Grounded]:
     if not pairs:
         raise NothingFits(f"there is only one of {describe(phrase)}, so nothing is between them")
     return pairs
-
-
-def _by_rank(values: Array, scores: Array, rank: int) -> Array:
-    best = scores.max()
-    if best <= 0:
-        return np.zeros(len(scores))
-    group = np.flatnonzero(scores >= IN_GROUP * best)
-    ordered = group[np.argsort(-values[group], kind="stable")]
-    result = np.full(len(scores), NEXT_RANK**2 / 2)
-    for position, index in enumerate(ordered, 1):
-        result[index] = NEXT_RANK ** abs(position - rank)
-    if rank > len(ordered):
-        result *= NEXT_RANK
-    return result

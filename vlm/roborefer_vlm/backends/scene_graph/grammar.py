@@ -159,7 +159,6 @@ class _Sentence:
     def _programs(self, start: int) -> Found[Program]:
         found: Found[Program] = list(questions(self.chart, start))
         found += self._pick_and_put(start)
-        found += self._put(start)
         for _, end in self.words.wrappers["point"].at(self.tokens, start):
             begins = [end]
             begins += [e for _, e in self.words.wrappers["several"].at(self.tokens, end)]
@@ -168,6 +167,8 @@ class _Sentence:
                 found += self._requests(begin)
         for _, end in self.words.wrappers["several"].at(self.tokens, start):
             found += self._requests(end)
+        # "Take the cup left of the plate" asks for that cup rather than to move one there.
+        found += self._put(start)
         found += self._requests(start)
         return found
 

@@ -26,6 +26,7 @@ class Noun:
         held_in: Containers that it is sold or kept in, the most usual one first.
         shape: How it usually looks: box, cylinder, ball, flat, long, bowl; or "".
         size: Shortest and longest usual length of its longest side, metres.
+        tall: Least and most usual height over width when it stands.
         colors: Basic colours that nearly all of them have.
         hollow: Things can be inside.
         surface: Things stand on it.
@@ -38,6 +39,7 @@ class Noun:
     held_in: tuple[str, ...] = ()
     shape: str = ""
     size: tuple[float, float] | None = None
+    tall: tuple[float, float] | None = None
     colors: frozenset[str] = frozenset()
     hollow: bool = False
     surface: bool = False
@@ -120,13 +122,13 @@ class Lexicon:
         self.nouns: dict[str, Noun] = {}
         self._by_words: dict[Tokens, list[str]] = {}
         for name, entry in table.items():
-            size = entry.get("size")
             self.nouns[name] = Noun(
                 name,
                 kinds(name, frozenset()),
                 tuple(entry.get("in", ())),
                 entry.get("shape", ""),
-                (float(size[0]), float(size[1])) if size else None,
+                _range(entry.get("size")),
+                _range(entry.get("tall")),
                 frozenset(entry.get("colors", ())),
                 entry.get("hollow", False),
                 entry.get("surface", False),
@@ -167,6 +169,8 @@ class Lexicon:
             for text in (name, *others):
                 self.qualities[text] = name
                 entries.append((text, name))
+                if " " in text:
+                    entries.append((text.replace(" ", "-"), name))
         self.attributes = Phrases(entries)
 
     def _read_phrases(self, table: dict[str, Any]) -> None:
@@ -215,9 +219,17 @@ class Lexicon:
         return start
 
     def is_surface(self, words: str) -> bool:
-        """Tell whether these words name something that other things stand on, such as a table."""
+        """Tell whether these words name something that carries the scene, such as a table.
+
+        A plate carries things too, but is a thing itself.
+        """
         last = words.split()[-1:]
-        return any(noun.surface for noun in self.noun(words) or self.noun(" ".join(last)))
+        nouns = self.noun(words) or self.noun(" ".join(last))
+        return any(n.surface and n.kinds & {"furniture", "floor"} for n in nouns)
+
+
+def _range(limits: list[float] | None) -> tuple[float, float] | None:
+    return None if limits is None else (float(limits[0]), float(limits[1]))
 
 
 def _key(words: str | Tokens) -> Tokens:

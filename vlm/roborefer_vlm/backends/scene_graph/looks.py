@@ -103,8 +103,10 @@ class Looks:
         if noun.size is not None:
             longest = float(max(thing.box.size))
             low, high = noun.size[0] * 0.8, noun.size[1] * 1.2
-            ratio = max(low / max(longest, 1e-3), longest / high, 1.0)
-            score *= float(max(0.05, 1.0 / ratio**2.5))
+            score *= _within(longest, low, high)
+        if noun.tall is not None:
+            low, high = noun.tall[0] * 0.85, noun.tall[1] * 1.15
+            score *= max(_within(ratio, low, high) for ratio in _slenderness(thing))
         if noun.hollow != thing.hollow:
             score *= 0.4 if noun.hollow else 0.55
         if noun.shape:
@@ -116,3 +118,16 @@ class Looks:
         if noun.colors:
             score *= max(self.color(color, thing) for color in noun.colors)
         return score
+
+
+def _within(value: float, low: float, high: float) -> float:
+    """Return 1 for a value within limits, and less the further off it is, by ratio."""
+    ratio = max(low / max(value, 1e-3), value / high, 1.0)
+    return float(max(0.05, 1.0 / ratio**3))
+
+
+def _slenderness(thing: SceneObject) -> tuple[float, ...]:
+    """Return height over width, and for a lying thing also its length over its width."""
+    length, width, _ = sorted((float(x) for x in thing.box.size), reverse=True)
+    standing = float(thing.box.size[2]) / max(float(max(thing.box.size[:2])), 1e-3)
+    return (standing, length / max(width, 1e-3)) if "lying" in thing.attributes else (standing,)

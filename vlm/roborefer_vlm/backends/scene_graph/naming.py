@@ -29,6 +29,8 @@ NAMELESS = 0.5
 # A modifier that the name neither holds nor contradicts.
 OPEN = 0.55
 OPPOSED = 0.12
+# A modifier that the name holds in part, or in a more general word.
+PARTIAL = 0.85
 
 
 @lru_cache(maxsize=4096)
@@ -62,7 +64,7 @@ class Naming:
 
     def score(self, noun: str, thing: SceneObject) -> float:
         """Return how well a noun phrase such as "soup can" names a thing."""
-        if noun.split()[-1] in self.words.anything:
+        if noun.split()[-1] in self.words.anything and not self.words.noun(noun):
             rest = noun.split()[:-1]
             return self.score(" ".join(rest), thing) if rest else EXACT
         phrase, name = self.concept(split_name(noun)), self.concept(split_name(thing.name))
@@ -75,8 +77,15 @@ class Naming:
             score *= self._modifier(run, name, thing)
         # Whoever says "mustard bottle" of a thing named "mustard" is surely right.
         content = [n for run in phrase.modifiers for n in self.words.noun(run)]
-        if _shared(content, name.kinds):
+        named = {known.name for known in name.kinds}
+        partly = bool(content) and all(noun.kinds & named for noun in content)
+        if _shared(content, name.kinds) or partly:
             score = max(score, 0.7)
+        # A "cookie box" may well be what somebody else called a tin.
+        carriers = {name.head, phrase.head}
+        if len(carriers) == 2 and carriers <= self.words.carriers:
+            likely = any(name.head in noun.held_in for noun in content)
+            score = max(score, 0.45) if likely and not name.modifiers else score
         return score
 
     def concept(self, words: Sequence[str]) -> Concept:
@@ -139,7 +148,7 @@ class Naming:
         for rank, container in enumerate(have.held_in):
             kinds = {k for noun in self.words.noun(container) for k in noun.kinds}
             if wanted.name in kinds | {container}:
-                best = max(best, 0.9 - 0.15 * rank)
+                best = max(best, 0.9 - 0.07 * rank)
         if have.name in wanted.kinds:
             best = max(best, MORE_GENERAL if have.name not in self.words.broad else 0.35)
         if any(have.name == container for container in wanted.held_in):
@@ -162,6 +171,10 @@ class Naming:
         contents = [n for r in name.modifiers for n in self.words.noun(r)] + list(name.kinds)
         if _shared(nouns, contents) or self._by_kind(nouns, contents) >= KIND:
             return 1.0
+        # A name may be partial ("snacks") or more general than the phrase ("soda").
+        general = any(c.held_in and c.name in n.kinds for n in nouns for c in contents)
+        if general or any(bare(singular(word)) in spelled for word in run):
+            return PARTIAL
         known = [n for n in contents if n.held_in or n.name not in self.words.carriers]
         usual = {color for noun in nouns for color in noun.colors}
         looks = max((self.looks.color(color, thing) for color in usual), default=None)
@@ -182,13 +195,14 @@ class Naming:
             return 0.4
         scores = []
         for kind in kinds:
-            members = [kind] if kind.size or kind.shape else self._members(kind.name)
+            known = kind.size or kind.shape or kind.colors
+            members = [kind] if known else self._members(kind.name)
             best = max((self.looks.resemblance(m, thing) for m in members), default=0.4)
-            scores.append(best if kind.size or kind.shape else 0.9 * best)
+            scores.append(best if known else 0.9 * best)
         result = 1.0
         for score in scores[:3]:
             result *= score
-        return max(0.22, float(result ** (1 / len(scores[:3]))))
+        return max(0.1, float(result ** (1.5 / len(scores[:3]))))
 
     def _members(self, kind: str) -> list[Noun]:
         return [n for n in self.words.nouns.values() if kind in n.kinds and (n.size or n.shape)]

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs the package into a colcon workspace."""
 
+from glob import glob
+
 from setuptools import find_packages, setup
 
 PACKAGE = "roborefer_sim"
@@ -14,6 +16,8 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/launch", glob("launch/*.launch.py")),
+        (f"share/{PACKAGE}/config", glob("config/*")),
     ],
     install_requires=["setuptools", "mujoco-core[rendering]>=4.0,<4.1", "numpy", "scipy"],
     zip_safe=False,

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Duration, Time
 from control_msgs.action import FollowJointTrajectory
-from geometry_msgs.msg import Pose, Transform, TransformStamped
+from geometry_msgs.msg import Pose, Transform, TransformStamped, Twist, Vector3
 from sensor_msgs.msg import CameraInfo, Image, JointState
+from simulation_interfaces.msg import Bounds, EntityState
 from trajectory_msgs.msg import JointTrajectoryPoint
 
 from roborefer_sim.core.camera import PinholeParameters
@@ -93,6 +94,27 @@ def transform_to_msg(parent: str, child: str, pose: Array, stamp: Time) -> Trans
     move.x, move.y, move.z = pose[:3, 3].tolist()
     turn.x, turn.y, turn.z, turn.w = quaternion_of(pose[:3, :3])
     return message
+
+
+def twist_from_msg(message: Twist) -> Array:
+    """Read linear, then angular velocity, shape (6,)."""
+    linear, angular = message.linear, message.angular
+    return np.array([linear.x, linear.y, linear.z, angular.x, angular.y, angular.z])
+
+
+def entity_state_to_msg(pose: Array, twist: Array, steps: int) -> EntityState:
+    """Write pose, shape (4, 4), and linear and angular velocity, shape (6,), in world."""
+    message = EntityState(pose=pose_to_msg(pose))
+    message.header.frame_id, message.header.stamp = "world", time_to_msg(steps)
+    linear, angular = message.twist.linear, message.twist.angular
+    linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = twist.tolist()
+    return message
+
+
+def bounds_to_msg(low: Array, high: Array) -> Bounds:
+    """Write a box in an entity's own frame by its highest and its lowest corner."""
+    corners = [Vector3(x=x, y=y, z=z) for x, y, z in (high.tolist(), low.tolist())]
+    return Bounds(type=Bounds.TYPE_BOX, points=corners)
 
 
 def joints_to_msg(joints: Joints, prefix: str, stamp: Time) -> JointState:

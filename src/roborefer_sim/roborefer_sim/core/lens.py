@@ -22,6 +22,8 @@ from roborefer_sim.exceptions import SceneError
 Array = npt.NDArray[np.float64]
 # The drawn picture may be this many times larger than the distorted one.
 MOST_LARGER = 2.0
+# Depth that changes by a greater share from one pixel to the next has an edge there.
+MOST_SLANT = 0.03
 
 
 def distort(points: Array, coefficients: Sequence[float]) -> Array:
@@ -119,8 +121,28 @@ class Lens:
             [ndimage.map_coordinates(view.rgb[..., c], source, order=1) for c in range(3)],
             axis=-1,
         )
-        # Between near and far there is nothing, so depth and masks take the nearest pixel.
+        # Between near and far there is nothing, so masks take the nearest pixel.
         row, column = np.rint(source).astype(int)
         return View(
-            rgb, view.depth_m[row, column], view.bodies[row, column], view.normals[row, column]
+            rgb,
+            _between(view.depth_m, source, view.depth_m[row, column]),
+            view.bodies[row, column],
+            view.normals[row, column],
         )
+
+
+def _between(
+    depth_m: npt.NDArray[np.float32], source: Array, nearest: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Depth between pixels: the inverse of depth is linear on a plane; nearest at edges."""
+    whole = np.floor(source).astype(int)
+    down, right = source - whole
+    row = np.clip(whole[0], 0, depth_m.shape[0] - 2)
+    column = np.clip(whole[1], 0, depth_m.shape[1] - 2)
+    corners = np.stack([depth_m[row + i, column + j] for i in (0, 1) for j in (0, 1)])
+    near, far = corners.min(axis=0), corners.max(axis=0)
+    smooth = (near > 0) & (far < (1 + MOST_SLANT) * near)
+    weights = [(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = sum(weight / corner for weight, corner in zip(weights, corners, strict=True))
+        return np.where(smooth, 1 / inverse, nearest).astype(np.float32)

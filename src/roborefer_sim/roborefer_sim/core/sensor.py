@@ -11,6 +11,7 @@ at grazing angles, and outside the range.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -138,8 +139,8 @@ def measure(view: View, focal: float, model: SensorModel, rng: np.random.Generat
     measured = np.where(lost | (view.depth_m <= 0), 0.0, depth).astype(np.float32)
     rgb = view.rgb
     if model.color_noise > 0:
-        noise = rng.normal(0.0, model.color_noise, rgb.shape)
-        rgb = np.clip(np.round(rgb + noise), 0, 255).astype(np.uint8)
+        noise = rng.standard_normal(rgb.shape, np.float32) * np.float32(model.color_noise)
+        rgb = np.clip(np.rint(noise + rgb), 0, 255).astype(np.uint8)
     return replace(view, rgb=rgb, depth_m=measured)
 
 
@@ -147,14 +148,16 @@ def _noisy(true_m: Depth, focal: float, model: SensorModel, rng: np.random.Gener
     if model.disparity_noise_px == 0 and model.disparity_step_px == 0:
         return true_m.copy()
     known = true_m > 0
-    disparity = focal * model.baseline_m / np.where(known, true_m, 1.0)
-    white = rng.normal(size=true_m.shape)
+    span = np.float32(focal * model.baseline_m)
+    disparity = span / np.where(known, true_m, np.float32(1.0))
+    white = rng.standard_normal(true_m.shape, np.float32)
     smooth = ndimage.gaussian_filter(white, model.noise_width_px)
-    disparity = disparity + smooth / max(float(smooth.std()), 1e-9) * model.disparity_noise_px
+    disparity += smooth * np.float32(model.disparity_noise_px / max(float(smooth.std()), 1e-9))
     if model.disparity_step_px > 0:
-        disparity = np.round(disparity / model.disparity_step_px) * model.disparity_step_px
-    noisy = focal * model.baseline_m / np.maximum(disparity, 1e-6)
-    return np.where(known, noisy, 0.0).astype(np.float32)
+        step = np.float32(model.disparity_step_px)
+        disparity = np.rint(disparity / step) * step
+    noisy = span / np.maximum(disparity, np.float32(1e-6))
+    return np.where(known, noisy, np.float32(0.0)).astype(np.float32)
 
 
 def _spoil_edges(
@@ -165,25 +168,34 @@ def _spoil_edges(
     far = ndimage.maximum_filter(true_m, size)
     # A slanted surface changes by a few per cent over the window; an edge by more.
     at_edge = (far - near) > 0.03 * np.maximum(near, 0.1)
-    dice = rng.random(true_m.shape)
-    between = near + (far - near) * rng.random(true_m.shape)
-    flies = at_edge & (dice < model.flying)
-    drops = at_edge & (dice >= model.flying) & (dice < model.flying + model.edge_dropout)
-    return np.where(drops, 0.0, np.where(flies, between, depth)).astype(np.float32)
+    # Chance decides only there, which is a small part of the picture.
+    count = int(at_edge.sum())
+    dice = rng.random(count)
+    between = near[at_edge] + (far[at_edge] - near[at_edge]) * rng.random(count)
+    flies = dice < model.flying
+    drops = ~flies & (dice < model.flying + model.edge_dropout)
+    spoilt = depth.copy()
+    spoilt[at_edge] = np.where(drops, 0.0, np.where(flies, between, depth[at_edge]))
+    return spoilt
 
 
 def _lost(view: View, model: SensorModel, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    shape = view.depth_m.shape
-    lost = np.zeros(shape, bool)
-    bright = view.rgb.max(axis=-1) / 255.0
+    red, green, blue = view.rgb[..., 0], view.rgb[..., 1], view.rgb[..., 2]
+    lost = np.zeros(red.shape, bool)
     if model.dark_dropout > 0:
-        darkness = np.clip(1 - bright / model.dark_level, 0, 1)
-        lost |= rng.random(shape) < darkness * model.dark_dropout
+        brightest = np.maximum(np.maximum(red, green), blue)
+        dark = brightest < model.dark_level * 255
+        darkness = 1 - brightest[dark] / (255 * model.dark_level)
+        lost[dark] = rng.random(darkness.size) < darkness * model.dark_dropout
     if model.shine_dropout > 0:
-        lost |= (view.rgb.min(axis=-1) >= 250) & (rng.random(shape) < model.shine_dropout)
+        shiny = np.minimum(np.minimum(red, green), blue) >= 250
+        lost[shiny] |= rng.random(int(shiny.sum())) < model.shine_dropout
     if model.grazing > 0:
         lost |= np.abs(view.normals[..., 2]) < model.grazing
     if model.speckle > 0:
-        seeds = rng.random(shape) < model.speckle / 9
-        lost |= ndimage.binary_dilation(seeds, np.ones((3, 3), bool))
+        seeds = np.flatnonzero(rng.random(red.shape, np.float32) < model.speckle / 9)
+        rows, columns = np.divmod(seeds, red.shape[1])
+        for down, right in product((-1, 0, 1), repeat=2):
+            inside_rows = np.clip(rows + down, 0, red.shape[0] - 1)
+            lost[inside_rows, np.clip(columns + right, 0, red.shape[1] - 1)] = True
     return lost

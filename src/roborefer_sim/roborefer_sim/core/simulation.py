@@ -133,14 +133,22 @@ class Simulation:
         self.arm.abort(text, self.now_s)
         self.jaw.abort(text)
 
-    def add(self, thing: Placed) -> None:
+    def add(self, thing: Placed, pose: Array | None = None) -> None:
         """Put one more thing into the scene.
 
+        Args:
+            thing: With its place.
+            pose: In world, shape (4, 4), if it is not upright; its start for `reset`, too.
+
         Raises:
-            SceneError: The name is taken.
+            SceneError: The name is taken, or a number is not finite.
         """
         self.cell.add(thing)
         self._bind()
+        if pose is not None:
+            self.place(thing.name, pose)
+            start = int(self.cell.model.joint(f"{thing.name}_free").qposadr[0])
+            self.cell.model.qpos0[start : start + 7] = self.cell.data.qpos[start : start + 7]
 
     def remove(self, name: str) -> None:
         """Take a thing out of the scene.
@@ -173,6 +181,15 @@ class Simulation:
         # Free joints turn about their own axes.
         joint.qvel[:3], joint.qvel[3:] = twist[:3], pose[:3, :3].T @ twist[3:]
         mujoco.mj_forward(self.cell.model, self.cell.data)
+
+    def pose_of(self, name: str) -> Array:
+        """Pose of a thing in world at this very time, shape (4, 4).
+
+        Raises:
+            SceneError: There is no such thing.
+        """
+        mujoco.mj_kinematics(self.cell.model, self.cell.data)
+        return self.cell.pose_of(name)
 
     def twist_of(self, name: str) -> Array:
         """Linear, then angular velocity of a thing's origin in world, shape (6,).

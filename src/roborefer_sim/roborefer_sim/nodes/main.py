@@ -38,4 +38,4 @@ def main() -> int:
             node.close()
             executor.shutdown()
             node.destroy_node()
-    return 0
+    return 1 if node.failed else 0

@@ -42,6 +42,8 @@ from roborefer_sim.core.studio import Frame, Studio
 from roborefer_sim.exceptions import SimulationError
 from roborefer_sim.nodes import parameters
 from roborefer_sim.nodes.actions import ArmActions, GripperActions
+from roborefer_sim.nodes.entities import EntityServices
+from roborefer_sim.nodes.running import RunningServices
 
 SENSOR_QOS = QoSProfile(
     depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
@@ -60,7 +62,8 @@ class Simulator(Node):
     <gripper.name>/gripper_cmd (ParallelGripperCommand) and
     <gripper.action_name>/gripper_cmd (GripperCommand), and services of simulation_interfaces.
     Parameters: nodes/parameters.py. It must be spun by several threads, because goals wait in
-    their callbacks; `close` must be called before it is destroyed.
+    their callbacks; `close` must be called before it is destroyed; `failed` tells whether the
+    simulation ended by itself.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -72,7 +75,7 @@ class Simulator(Node):
         """
         super().__init__("simulator", **kwargs)
         values = self._values = parameters.declare(self)
-        self._closed = False
+        self._closed, self.failed = False, False
         self._prefix = str(values["tf_prefix"])
         self._distortion = [float(value) for value in values["camera.distortion"]]
         place = CameraPlace(
@@ -107,10 +110,11 @@ class Simulator(Node):
             self._on_failure,
         )
         group = ReentrantCallbackGroup()
-        self._actions = (
-            ArmActions(self, self._simulation, self._loop, values, group),
-            GripperActions(self, self._simulation, self._loop, values, group),
-        )
+        ArmActions(self, self._simulation, self._loop, values, group)
+        GripperActions(self, self._simulation, self._loop, values, group)
+        base_link = self._prefix + "base_link"
+        EntityServices(self, self._simulation, self._loop, base_link, group)
+        RunningServices(self, self._loop, self._reset, group)
         self.add_on_set_parameters_callback(self._on_parameters)
         self.create_timer(DIAGNOSTICS_S, self._publish_diagnostics)
         things = ", ".join(thing.name for thing in self._simulation.cell.placed) or "nothing"
@@ -157,7 +161,16 @@ class Simulator(Node):
                 ]
             )
 
+    def _reset(self, *, time: bool, state: bool, spawned: bool) -> None:
+        self._simulation.reset(time=time, state=state, spawned=spawned)
+        if time:
+            self._pictures = 0
+
     def _on_failure(self, error: BaseException) -> None:
+        if not self.context.ok():
+            # What was published last met a context that was being shut down.
+            return
+        self.failed = True
         self.get_logger().fatal(f"the simulation ended: {type(error).__name__}: {error}")
         self._simulation.release(f"the simulation ended: {error}")
         self.context.try_shutdown()

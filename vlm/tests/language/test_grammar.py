@@ -306,3 +306,27 @@ def test_negated_relation():
 @pytest.mark.parametrize("text", ["please", "point to", "put it", "the", "is the mug?"])
 def test_sentence_without_a_thing_is_refused(text):
     assert isinstance(parse(text), NotUnderstood)
+
+
+@pytest.mark.parametrize(
+    ("text", "thing"),
+    [
+        ("the left one of the two cups", thing("cup", Order(OrderKey.LEFT))),
+        (
+            "the apple closer to the banana than to the pear",
+            thing("apple", Order(OrderKey.NEAR, 1, Thing("banana"))),
+        ),
+        ("the mug at the top left", thing("mug", Order(OrderKey.FAR), Order(OrderKey.LEFT))),
+        ("the object that is both red and round", Thing("object", ("red", "round"))),
+        ("two cups", Thing("cup", quantifier=ALL, count=2)),
+        ("which of the two mugs is closer to the camera?", thing("mug", Order(OrderKey.NEAR))),
+    ],
+)
+def test_groups_and_comparisons(text, thing):
+    assert parse(text)[0] == Request((thing,))
+
+
+def test_part_of_a_table_is_where_the_spot_is():
+    [space] = parse("the free area of the table behind the mug")[0].targets
+
+    assert space == Space((rel(Relation.BEHIND, MUG),), surface=Thing("table"))

@@ -137,7 +137,7 @@ class Lexicon:
             )
             for text in (name, *entry.get("also", ())):
                 self._by_words.setdefault(_key(text), []).append(name)
-        self._exact = {tokenise(text)[-1] for text in self._texts(table)}
+        self._exact = {tokenise(text) for text in self._texts(table)}
         self._longest_noun = max(map(len, self._by_words))
 
     @staticmethod
@@ -207,8 +207,9 @@ class Lexicon:
         return [self.nouns[name] for name in names]
 
     def is_exact(self, words: str) -> bool:
-        """Tell whether the last word, just as it is written, ends a known noun ("scissors")."""
-        return words.split()[-1] in self._exact
+        """Tell whether a phrase ends in a known noun as it is written, such as "scissors"."""
+        tokens = tokenise(words)
+        return any(tokens[i:] in self._exact for i in range(len(tokens)))
 
     def noun_end(self, tokens: Tokens, start: int) -> int:
         """Return where the longest known noun of two or more words ends; start for none."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from roborefer_vlm.backends.scene_graph.modifiers import (
+    Corner,
     InPicture,
     MeasuredFrom,
     Mod,
@@ -45,6 +46,15 @@ _DIRECTLY = {
     Relation.BEHIND: Relation.DIRECTLY_BEHIND,
     Relation.ABOVE: Relation.DIRECTLY_ABOVE,
     Relation.BELOW: Relation.DIRECTLY_BELOW,
+}
+# The top of a picture of a table shows what is far away.
+_IN_PICTURE = {
+    "left": OrderKey.LEFT,
+    "right": OrderKey.RIGHT,
+    "near": OrderKey.NEAR,
+    "far": OrderKey.FAR,
+    "top": OrderKey.FAR,
+    "bottom": OrderKey.NEAR,
 }
 _NEGATIONS = ("not", "isn't", "aren't", "never", "neither", "nor")
 _TWO = (Relation.BETWEEN, Relation.AMONG)
@@ -108,6 +118,7 @@ class ModifierRules:
             found += self._features(start)
             found += self._inverse(start)
         found += self._others(start)
+        found += self._corner(start)
         return found
 
     def _adverbs(self, at: int) -> tuple[int, bool]:
@@ -238,7 +249,12 @@ class ModifierRules:
             for anchor, last in chart.anchors(end):
                 plain: Anchor | None = None if isinstance(anchor, Viewer) else anchor
                 assert not isinstance(plain, Viewer)
-                found.append((PendingRank(OrderKey(key), plain, rank), last))
+                made = PendingRank(OrderKey(key), plain, rank)
+                found.append((made, last))
+                if chart.token(last) == "than":
+                    # Nearer to this than to anything else is nearest to this.
+                    other = last + 1 + (chart.token(last + 1) == "to")
+                    found += [(made, end) for _, end in chart.anchors(other)]
         for table in (self.words.counted, self.words.placed, self.words.orders):
             begin = start if table is self.words.placed else at
             for key, end in table.at(self.tokens, begin):
@@ -257,6 +273,25 @@ class ModifierRules:
         if self.chart.token(start) not in ("to", "from"):
             return []
         return [(MeasuredFrom(anchor), end) for anchor, end in self.chart.anchors(start + 1)]
+
+    def _corner(self, start: int) -> Found[Mod]:
+        """Read "in the top left corner", of the picture where nothing else is named."""
+        chart = self.chart
+        if chart.token(start) not in ("in", "at", "on", "near", "to"):
+            return []
+        at = start + 1
+        at += chart.token(at) == "the"
+        keys: list[OrderKey] = []
+        while side := self.words.sides.at(self.tokens, at):
+            keys.append(_IN_PICTURE[side[0][0]])
+            at = side[0][1]
+        at += chart.token(at) in ("corner", "side", "part", "half", "area", "region", "edge")
+        named = chart.token(at) == "of" and self._names_picture(at + 1)
+        if named:
+            at += 2 + (chart.token(at + 1) in self.words.closed)
+        if chart.token(at) == "of" or not (named or len(keys) > 1) or not keys:
+            return []
+        return [(Corner(tuple(keys)), at)]
 
     def _of_all(self, at: int) -> int:
         """Skip "of all", "of them", "of the three": they name the group once more."""
@@ -295,7 +330,14 @@ class ModifierRules:
 
     def _attributes(self, start: int, negated: bool) -> Found[Mod]:
         filler, at = self._filler_end(start), start
-        for row in (("made", "of"), ("made", "out", "of"), ("colored",), ("painted",), ("in",)):
+        for row in (
+            ("both",),
+            ("made", "of"),
+            ("made", "out", "of"),
+            ("colored",),
+            ("painted",),
+            ("in",),
+        ):
             if self.tokens[at : at + len(row)] == row:
                 at += len(row)
                 break

@@ -59,7 +59,16 @@ class MeasuredFrom:
     anchor: Anchor
 
 
-Mod = MeasuredFrom | Constraint | Feature | PendingRank | Others | Says | InPicture | Frame
+@dataclass(frozen=True)
+class Corner:
+    """Superlatives that hold together: "in the top left corner"."""
+
+    keys: tuple[OrderKey, ...]
+
+
+Mod = (
+    Corner | MeasuredFrom | Constraint | Feature | PendingRank | Others | Says | InPicture | Frame
+)
 
 
 def described(base: Thing, mods: Sequence[Mod], rank: int | None) -> Thing | None:
@@ -89,6 +98,8 @@ def described(base: Thing, mods: Sequence[Mod], rank: int | None) -> Thing | Non
             chosen = mod.rank if mod.rank is not None else rank
             rank = rank if mod.rank is not None else None
             orders.append(order_of(mod, chosen))
+        elif isinstance(mod, Corner):
+            orders += [Order(key) for key in mod.keys]
         elif isinstance(mod, MeasuredFrom):
             if not _measure_from(orders, mod.anchor):
                 return None
@@ -144,6 +155,8 @@ def spaced(mods: Sequence[Mod], orders: Sequence[Order], words: Lexicon) -> Spac
                 surface = anchor
             else:
                 constraints.append(mod)
+        elif isinstance(mod, Corner):
+            all_orders += [Order(key) for key in mod.keys]
         elif isinstance(mod, MeasuredFrom):
             if not _measure_from(all_orders, mod.anchor):
                 return None

@@ -34,6 +34,7 @@ from roborefer_vlm.backends.scene_graph.strain import strain
 from roborefer_vlm.backends.scene_graph.words import is_word, singular
 from roborefer_vlm.scenes.program import (
     Anchor,
+    Constraint,
     Feature,
     Order,
     OrderKey,
@@ -45,6 +46,7 @@ from roborefer_vlm.scenes.program import (
     Thing,
     Viewer,
 )
+from roborefer_vlm.scenes.relations import Relation
 
 Item = TypeVar("Item")
 Found = list[tuple[Item, int]]
@@ -176,8 +178,9 @@ class PhraseChart:
                 continue
             break
         noun, end = self._noun(at)
-        if not noun and orders and self.token(at) == "of":
-            return self._one_of(tuple(orders), at + 1)
+        group = at + (self.token(at) == "one")
+        if (orders or attributes) and self.token(group) == "of":
+            return self._one_of(tuple(attributes), tuple(orders), group + 1)
         if not noun:
             if not (attributes or features or rank or self._stands_alone(start, at)):
                 return []
@@ -201,13 +204,17 @@ class PhraseChart:
         )
         return [((thing, rank), end)]
 
-    def _one_of(self, orders: tuple[Order, ...], at: int) -> Found[tuple[Thing, int | None]]:
-        """Read the group of "the smaller of the two boxes"."""
-        return [
-            ((replace(group, orders=orders, quantifier=Quantifier.ONE, count=None), None), end)
-            for (group, rank), end in self.heads(at)
-            if group.quantifier is Quantifier.ALL and rank is None
-        ]
+    def _one_of(
+        self, attributes: tuple[str, ...], orders: tuple[Order, ...], at: int
+    ) -> Found[tuple[Thing, int | None]]:
+        """Read the group of "the smaller of the two boxes" or "the red one of the mugs"."""
+        found: Found[tuple[Thing, int | None]] = []
+        for (group, rank), end in self.heads(at):
+            if group.quantifier is Quantifier.ALL and rank is None:
+                words = (*attributes, *group.attributes)
+                single = replace(group, attributes=words, orders=orders, count=None)
+                found.append(((replace(single, quantifier=Quantifier.ONE), None), end))
+        return found
 
     def _stands_alone(self, start: int, at: int) -> bool:
         """Tell whether a superlative is its own noun: "the tallest", "the closest to the cup"."""
@@ -384,13 +391,24 @@ class PhraseChart:
             while singular(self.token(at)) in self.words.places:
                 at += 1
             found: Found[Space] = []
-            for mods, end in self.modifiers(at, True):
-                space = spaced(mods, tuple(orders), self.words)
-                if space is not None:
-                    found.append((space, end))
+            for carrier, middle in self._carriers(at):
+                for mods, end in self.modifiers(middle, True):
+                    space = spaced((*carrier, *mods), tuple(orders), self.words)
+                    if space is not None:
+                        found.append((space, end))
             return found
 
         return self.once("spaces", start, work)
+
+    def _carriers(self, at: int) -> Found[tuple[Mod, ...]]:
+        """Read "of the table" behind "the free part"."""
+        found: Found[tuple[Mod, ...]] = [((), at)]
+        if self.token(at) == "of":
+            found += [
+                ((Constraint(Relation.ON, (anchor,)),), end)
+                for anchor, end in self.anchors(at + 1)
+            ]
+        return found
 
     def anchors(self, start: int) -> Found[Anchor]:
         """Return everything a relation can refer to that begins here."""

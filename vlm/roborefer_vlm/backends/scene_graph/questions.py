@@ -137,6 +137,11 @@ def _choice(chart: PhraseChart, at: int) -> Found[Program]:
     """Read "which mug is closest to the plate": it asks for a thing."""
     found: Found[Program] = []
     heads = [(base, rank, end) for (base, rank), end in chart.heads(at)]
+    if chart.token(at) == "of":
+        heads += [
+            (replace(base, quantifier=Quantifier.ONE, count=None), rank, end)
+            for (base, rank), end in chart.heads(at + 1)
+        ]
     if chart.token(at) in _BE:
         heads.append((Thing("object"), None, at))
     for base, rank, middle in heads:

@@ -100,9 +100,9 @@ def obstacles_from_depth(
     for label, name in _NAMES.items():
         if label == HIDDEN:
             hidden = _coarsened(labels == label)
-            boxes += _merge(hidden, origin, settings.voxel * _COARSE, name)
+            boxes += merged(hidden, origin, np.full(3, settings.voxel * _COARSE), name)
         else:
-            boxes += _merge(labels == label, origin, settings.voxel, name)
+            boxes += merged(labels == label, origin, np.full(3, settings.voxel), name)
     low, high = np.array(settings.low), np.array(settings.high)
     pose = np.eye(4)
     middle = (low[:2] + high[:2]) / 2
@@ -175,8 +175,15 @@ def _coarsened(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(blocks.mean(axis=(1, 3, 5)) > 0.5)
 
 
-def _merge(cells: npt.NDArray[np.bool_], origin: Array, step: float, name: str) -> list[Obstacle]:
-    """Cover cells by few boxes: grow along z, then y, then x, and go on with what is left."""
+def merged(cells: Mask, origin: Array, steps: Array, name: str) -> list[Obstacle]:
+    """Cover cells by few boxes: grow along z, then y, then x, and go on with what is left.
+
+    Args:
+        cells: Which are filled, shape (x, y, z).
+        origin: Lowest corner in the frame of the base, metres, shape (3,).
+        steps: Size of a cell, metres, shape (3,).
+        name: Of all boxes.
+    """
     left = cells.copy()
     boxes = []
     for x, y, z in np.argwhere(cells):
@@ -194,6 +201,6 @@ def _merge(cells: npt.NDArray[np.bool_], origin: Array, step: float, name: str) 
         left[x:x2, y:y2, z:z2] = False
         low, high = np.array([x, y, z]), np.array([x2, y2, z2])
         pose = np.eye(4)
-        pose[:3, 3] = origin + step * (low + high) / 2
-        boxes.append(Obstacle(name, Shape.BOX, (high - low) * step, pose))
+        pose[:3, 3] = origin + steps * (low + high) / 2
+        boxes.append(Obstacle(name, Shape.BOX, (high - low) * steps, pose))
     return boxes

@@ -19,6 +19,8 @@ DEPTH_STEP_M = 0.012
 # A referred pixel this close to a thing means it, pixels.
 SNAP_PX = 8
 SMALLEST_PX = 25
+# Around a thing's outline a sensor measures nothing or a mixture of near and far, pixels.
+_FRINGE_PX = 3
 _BIN_M = 0.004
 
 
@@ -60,7 +62,7 @@ def segment_at(
         ignored: Pixels that cannot belong to a thing, such as the robot's.
 
     Returns:
-        Mask, shape (height, width).
+        Mask, shape (height, width), with the fringe of the thing where no other thing is.
 
     Raises:
         SceneError: The pixel is outside the picture, or nothing stands there.
@@ -69,6 +71,8 @@ def segment_at(
     if not (-0.5 <= u < width - 0.5 and -0.5 <= v < height - 0.5):
         raise SceneError(f"pixel ({u:.1f}, {v:.1f}) is outside the {width} x {height} picture")
     labels = things(view, support, ignored)
+    # Specks are no things.
+    labels[np.bincount(labels.ravel())[labels] < SMALLEST_PX] = 0
     row, column = round(v), round(u)
     label = int(labels[row, column])
     if not label:
@@ -83,14 +87,10 @@ def segment_at(
         nearest = int(np.hypot(rows - v, columns - u).argmin())
         label = int(labels[rows[nearest], columns[nearest]])
     mask = labels == label
-    if mask.sum() < SMALLEST_PX:
-        raise SceneError(
-            f"what stands at pixel ({u:.1f}, {v:.1f}) covers only {int(mask.sum())} pixels;"
-            f" {SMALLEST_PX} are needed"
-        )
     # The floor of a container lies as low as the support, and yet belongs to the container.
-    enclosed = ndimage.binary_fill_holes(mask) & (labels == 0)
-    return np.asarray(mask | enclosed)
+    enclosed = ndimage.binary_fill_holes(mask)
+    fringe = ndimage.binary_dilation(mask, iterations=_FRINGE_PX) & ~view.valid
+    return np.asarray(mask | ((enclosed | fringe) & (labels == 0)))
 
 
 def things(view: DepthView, support: float, ignored: Mask | None = None) -> npt.NDArray[np.int32]:

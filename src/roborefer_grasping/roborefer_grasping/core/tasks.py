@@ -25,6 +25,7 @@ from roborefer_grasping.core.planning.interface import (
     Trajectory,
 )
 from roborefer_grasping.core.planning.line import follow_poses, poses_between
+from roborefer_grasping.core.presence import without_robot
 from roborefer_grasping.core.robot import Array, Limits, Robot
 from roborefer_grasping.core.world import Held, World
 
@@ -215,6 +216,7 @@ class TaskPlanner:
             world: With `held` in the frame of the TCP, without the thing itself.
         """
         until = monotonic() + self.settings.deadline_s
+        world = without_robot(world, self.robot, self.gripper, start)
         if not placements:
             return NoPlan(Failure.NO_PLACE, "there is no free and level place of that size there")
         landing = world.allowing(*_present(world, SUPPORT))

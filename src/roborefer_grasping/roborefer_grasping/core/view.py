@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ Mask = npt.NDArray[np.bool_]
 # A pixel whose neighbours differ by more than this share of its depth lies on an edge, where a
 # sensor mixes near and far.
 _EDGE_SHARE = 0.02
+# A measurement that fewer neighbours share, within this share of its depth, flies between near and
+# far: edges make such, surfaces do not.
+_ALIKE_SHARE, _LEAST_ALIKE = 0.015, 3
 # Beyond this a stereo sensor's errors exceed what grasping can use, metres.
 FARTHEST_M = 3.0
 
@@ -65,9 +69,18 @@ class DepthView:
 
     @cached_property
     def measured(self) -> Mask:
-        """Pixels with any measurement within range."""
+        """Pixels with a measurement within range that does not fly between near and far."""
+        depth = self.depth_m
         with np.errstate(invalid="ignore"):
-            return np.asarray((self.depth_m > 0) & (self.depth_m < FARTHEST_M))
+            ranged = (depth > 0) & (depth < FARTHEST_M)
+            padded = np.pad(np.where(ranged, depth, np.nan), 1, constant_values=np.nan)
+            height, width = depth.shape
+            alike = np.zeros(depth.shape, np.int8)
+            for down, right in product((0, 1, 2), repeat=2):
+                other = padded[down : down + height, right : right + width]
+                alike += np.abs(other - depth) < _ALIKE_SHARE * depth
+        # Each pixel is like itself.
+        return np.asarray(ranged & (alike > _LEAST_ALIKE))
 
     @cached_property
     def points(self) -> Array:

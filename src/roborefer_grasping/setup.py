@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs the package into a colcon workspace."""
 
+from glob import glob
+
 from setuptools import find_packages, setup
 
 PACKAGE = "roborefer_grasping"
@@ -14,6 +16,8 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
+        (f"share/{PACKAGE}/launch", sorted(glob("launch/*.launch.py"))),
+        (f"share/{PACKAGE}/config", sorted(glob("config/*.yaml"))),
     ],
     install_requires=[
         "setuptools",
@@ -29,5 +33,5 @@ setup(
     maintainer_email="maintainers@roborefer.invalid",
     description="From a referred place to an arm that has picked or placed there, safely",
     license="Apache-2.0",
-    entry_points={"console_scripts": []},
+    entry_points={"console_scripts": ["arm = roborefer_grasping.nodes.arm:main"]},
 )

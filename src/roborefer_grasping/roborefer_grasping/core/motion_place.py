@@ -1,0 +1,220 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts what is held at a referred place: look, choose, go, let go, and look whether it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from roborefer_grasping.core.motion import Phase, Reason, TaskFailure
+from roborefer_grasping.core.motion_reference import Reference, find
+from roborefer_grasping.core.motion_scene import Scene, appeared, on_surface, thing_under
+from roborefer_grasping.core.motion_task import HeldThing, Task, failure_of
+from roborefer_grasping.core.occupancy import SHADOW, TARGET
+from roborefer_grasping.core.placing import (
+    UNEVEN_M,
+    Footprint,
+    Placement,
+    footprint_of,
+    propose_placements,
+)
+from roborefer_grasping.core.robot import Array
+from roborefer_grasping.core.tasks import NoPlan, TaskPlan
+from roborefer_grasping.core.world import World
+from roborefer_grasping.exceptions import SceneError
+
+# The pads open this far beyond what they held to let go, metres.
+_LET_GO_M = 0.03
+# How far from its place a thing is looked for, beyond its own size, metres.
+_LOOK_AROUND_M = 0.10
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceWish:
+    """What a Place goal asks for.
+
+    Attributes:
+        reference: Where.
+        name: Of the held thing that is meant; "" for whatever is held.
+        tolerance: Farthest horizontal distance, metres; 0 is the parameters' own.
+        yaw: Wanted heading in the frame of the reference, radians; None for any.
+        yaw_tolerance: Farthest deviation from it, radians; 0 is the parameters' own.
+        plan_only: Move nothing.
+    """
+
+    reference: Reference
+    name: str = ""
+    tolerance: float = 0.0
+    yaw: float | None = None
+    yaw_tolerance: float = 0.0
+    plan_only: bool = False
+
+
+@dataclass(eq=False)
+class PlaceTask(Task):
+    """Runs one place; failures come as `TaskFailure`, with the arm at rest."""
+
+    def run(self, wish: PlaceWish) -> None:
+        """Put the held thing down.
+
+        Raises:
+            TaskFailure: It does not stand there; the reason says why and `hand` what is held.
+        """
+        self.enter(Phase.CHECKING)
+        held = self._held(wish)
+        _check_numbers(wish)
+        scene = self.see()
+        settings = self.settings
+        spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
+        place = on_surface(scene, spot.position)
+        self.enter(Phase.CHOOSING)
+        placements = self._placements(wish, scene, place, held.footprint)
+        under = thing_under(scene, place, held.footprint)
+        world = self.world(self.obstacles(scene, under))
+        world = replace(world, held=held.solids, jaw=scene.look.jaw)
+        if under is not None:
+            names = {o.name for o in world.obstacles} & {TARGET, SHADOW}
+            world = world.allowing(*names)
+        poses = [placement.motion @ held.grasp.pose for placement in placements]
+        self.show(world, poses)
+        self.enter(Phase.PLANNING)
+        plan = self.task_planner().plan_place(self.body.joints(), held.grasp, placements, world)
+        if isinstance(plan, NoPlan):
+            raise failure_of(plan)
+        assert plan.placement is not None
+        goal = plan.placement.motion @ held.grasp.pose
+        self.record.grasp = held.grasp
+        self.record.place_pose = _box_pose(goal, held)
+        self.expect(plan, goal)
+        self.show(world, [goal])
+        if wish.plan_only:
+            return
+        self.record.attempts = 1
+        self._execute(plan, held)
+        self._look_again(wish, scene, place, held)
+
+    def _held(self, wish: PlaceWish) -> HeldThing:
+        held = self.hand.held
+        if held is None:
+            raise TaskFailure(
+                Reason.GRIPPER_EMPTY, "the gripper holds nothing; pick something first"
+            )
+        if wish.name not in ("", held.name):
+            raise TaskFailure(
+                Reason.INVALID_GOAL,
+                f"object_id is '{wish.name}', but the gripper holds '{held.name}'",
+            )
+        if not self.holds():
+            self.lost(held)
+        return held
+
+    def _placements(
+        self, wish: PlaceWish, scene: Scene, place: Array, footprint: Footprint
+    ) -> list[Placement]:
+        tolerance = wish.tolerance or self.settings.tolerance
+        yaws = None
+        if wish.yaw is not None:
+            middle = wish.yaw + wish.reference.yaw_offset
+            spread = wish.yaw_tolerance or self.settings.yaw_tolerance
+            yaws = tuple(middle + spread * share for share in (0.0, -0.5, 0.5, -1.0, 1.0))
+        found = propose_placements(
+            scene.look.view, place, footprint,
+            ignored=scene.robot, tolerance=tolerance, yaws=yaws,
+        )  # fmt: skip
+        if found:
+            return found
+        if _occupied(scene, place, footprint):
+            raise TaskFailure(
+                Reason.PLACE_OCCUPIED,
+                "something stands where the thing should go; refer to a free place",
+            )
+        raise TaskFailure(
+            Reason.NO_STABLE_PLACE,
+            "there is no level, visible surface of the thing's size there; refer to another place",
+        )
+
+    def _execute(self, plan: TaskPlan, held: HeldThing) -> None:
+        settings = self.settings
+        self.move(Phase.MOVING, plan.free, plan.worlds[0])
+        self.move(Phase.APPROACHING, plan.approach, plan.worlds[1])
+        self.enter(Phase.RELEASING)
+        opening = min(settings.gripper.opening, held.width + _LET_GO_M)
+        grip = self.body.grip(opening, settings.force)
+        if not grip.interrupted or grip.width > held.width + settings.least_width:
+            self.hand.held = None
+        self.body.check()
+        if grip.width < held.width + settings.least_width:
+            raise TaskFailure(
+                Reason.GRIPPER_FAULT,
+                f"the gripper does not open: its pads are {grip.width:.3f} m apart; look at it",
+            )
+        opened = replace(plan.worlds[2], jaw=min(grip.width, settings.gripper.opening))
+        self.move(Phase.RETREATING, plan.depart, opened)
+        if settings.home_after_place:
+            self._home_from(plan, held)
+
+    def _home_from(self, plan: TaskPlan, held: HeldThing) -> None:
+        """Go home around the thing that stands there now."""
+        assert plan.placement is not None
+        tcp = plan.placement.motion @ held.grasp.pose
+        standing = [replace(p, name="placed", pose=tcp @ p.pose) for p in held.solids.parts]
+        before = plan.worlds[0]
+        world = World(
+            [*before.obstacles, *standing],
+            jaw=self.settings.gripper.opening,
+            padding=before.padding,
+            workspace=before.workspace,
+        )
+        self.go_home(world)
+
+    def _look_again(self, wish: PlaceWish, before: Scene, place: Array, held: HeldThing) -> None:
+        self.enter(Phase.VERIFYING)
+        now = self.see(self.body.now_ns())
+        radius = float(np.linalg.norm(held.footprint.outline, axis=1).max())
+        mask = appeared(before, now, place, radius + _LOOK_AROUND_M)
+        try:
+            seen = footprint_of(now.look.view, mask, float(place[2]))
+        except SceneError:
+            if self.settings.home_after_place:
+                raise TaskFailure(
+                    Reason.PLACE_MISSED,
+                    "the thing was let go, but nothing new is seen at its place; look again",
+                ) from None
+            return
+        pose = np.eye(4)
+        pose[:3, 3] = (*seen.middle, place[2] + seen.height / 2)
+        self.record.measured_pose = pose
+        error = float(np.hypot(*(seen.middle - place[:2])))
+        self.record.position_error = error
+        allowed = (wish.tolerance or self.settings.tolerance) + self.settings.missed
+        if error > allowed:
+            raise TaskFailure(
+                Reason.PLACE_MISSED,
+                f"the thing was let go, but it was seen {error:.3f} m from its place;"
+                f" {allowed:.3f} m are allowed",
+            )
+
+
+def _check_numbers(wish: PlaceWish) -> None:
+    for name, value in (
+        ("position_tolerance", wish.tolerance),
+        ("yaw_tolerance", wish.yaw_tolerance),
+    ):
+        if not (np.isfinite(value) and value >= 0):
+            raise TaskFailure(Reason.INVALID_GOAL, f"{name} is {value}; 0 or more is needed")
+    if wish.yaw is not None and not np.isfinite(wish.yaw):
+        raise TaskFailure(Reason.INVALID_GOAL, f"yaw is {wish.yaw}; it must be finite")
+
+
+def _occupied(scene: Scene, place: Array, footprint: Footprint) -> bool:
+    """Whether something rises above the surface within the footprint."""
+    points = scene.look.view.points[scene.look.view.valid & ~scene.robot]
+    radius = float(np.linalg.norm(footprint.outline, axis=1).mean())
+    near = np.linalg.norm(points[:, :2] - place[:2], axis=1) < radius
+    return bool((points[near, 2] > place[2] + UNEVEN_M).sum() > 20)
+
+
+def _box_pose(tcp: Array, held: HeldThing) -> Array:
+    return np.asarray(tcp @ held.solids.parts[0].pose)

@@ -22,8 +22,9 @@ from roborefer_grasping.core.planning.timing import CURVE_SHARE, time_path
 from roborefer_grasping.core.robot import Array, Limits, Robot
 from roborefer_grasping.core.world import World
 
-# Configurations per goal pose, whole turns included, and in all.
-_PER_POSE = 16
+# Goals of one search: for each configuration the nearest of those that differ by whole turns, and
+# in all.
+_PER_CONFIGURATION = 4
 _MOST_GOALS = 64
 
 
@@ -122,25 +123,30 @@ class EmbeddedPlanner:
             message = f"at the goal {touch.first} would touch {touch.second}"
             return *empty, (Status.GOAL_IN_COLLISION, message)
         configurations, owners = configurations[free], owners[free]
+        if request.joints is None or request.whole_turns:
+            turned = [
+                with_full_turns(self.robot, q, request.start, _PER_CONFIGURATION)
+                for q in configurations
+            ]
+            owners = np.repeat(owners, [len(found) for found in turned])
+            configurations = np.concatenate(turned)
         order = np.argsort(np.abs(configurations - request.start).max(axis=1), kind="stable")
         order = order[:_MOST_GOALS]
         return configurations[order], owners[order], None
 
     def _reaching(self, request: PlanRequest) -> tuple[Array, npt.NDArray[np.int_]]:
+        """Configurations that reach a goal, whole turns left aside where they may differ."""
+        limits = self.robot.limits
         if request.joints is not None:
-            lower, upper = self.robot.limits.lower, self.robot.limits.upper
-            inside = ((request.joints >= lower) & (request.joints <= upper)).all(axis=1)
-            return request.joints[inside], np.flatnonzero(inside)
-        assert request.poses is not None
-        flange = request.poses @ np.linalg.inv(self.gripper.t_tool_tcp)
-        branches = inverse(self.robot, flange, free_joint_6=float(request.start[5]))
-        found, owners = [], []
-        for index, solutions in enumerate(branches):
-            known = solutions[np.isfinite(solutions).all(axis=1)]
-            turned = with_full_turns(self.robot, known, request.start, _PER_POSE)
-            found.append(turned)
-            owners.append(np.full(len(turned), index))
-        return np.concatenate(found), np.concatenate(owners)
+            branches = np.asarray(request.joints, float)[:, None]
+        else:
+            assert request.poses is not None
+            flange = request.poses @ np.linalg.inv(self.gripper.t_tool_tcp)
+            branches = inverse(self.robot, flange, free_joint_6=float(request.start[5]))
+        with np.errstate(invalid="ignore"):
+            within = ((branches >= limits.lower) & (branches <= limits.upper)).all(axis=2)
+        owners, _ = np.nonzero(within)
+        return branches[within], owners
 
     def _timed(
         self,

@@ -95,6 +95,7 @@ class PlanRequest:
         joints: Goal configurations, shape (M, 6).
         poses: Goal poses of the TCP, shape (M, 4, 4), best first.
         line: Poses of the TCP to go through in straight lines, shape (M, 4, 4).
+        whole_turns: A goal of `joints` counts as reached whole turns of joints away, too.
         limits: What the joints may do; the engine's own limits when None.
         deadline_s: Time for the whole answer.
     """
@@ -103,6 +104,7 @@ class PlanRequest:
     joints: Array | None = None
     poses: Array | None = None
     line: Array | None = None
+    whole_turns: bool = False
     limits: Limits | None = None
     deadline_s: float = 5.0
 

@@ -52,6 +52,31 @@ def follow_line(robot: Robot, gripper: Gripper, start: Array, poses: Array) -> A
     return follow_poses(robot, gripper, start, along)
 
 
+def ways_along(
+    robot: Robot, gripper: Gripper, poses: Array, free_joint_6: float = 0.0
+) -> list[Array]:
+    """All ways in which the arm can follow poses that are close to each other.
+
+    Args:
+        robot: The arm.
+        gripper: Where the TCP is.
+        poses: Of the TCP in base_link, shape (N, 4, 4).
+        free_joint_6: Value of joint 6 where the wrist is singular and it may be anything.
+
+    Returns:
+        One array of shape (N, 6) per branch of the arm that reaches all poses without a jump and
+        within limits; the first configuration lies within -pi and pi.
+    """
+    branches = inverse(robot, poses @ np.linalg.inv(gripper.t_tool_tcp), free_joint_6)
+    steps = np.diff(branches, axis=0)
+    steps = np.remainder(steps + np.pi, 2 * np.pi) - np.pi
+    paths = np.concatenate([branches[:1], branches[:1] + np.cumsum(steps, axis=0)])
+    with np.errstate(invalid="ignore"):
+        goes = (np.abs(steps) <= LARGEST_JUMP_RAD).all(axis=(0, 2))
+        goes &= ((paths >= robot.limits.lower) & (paths <= robot.limits.upper)).all(axis=(0, 2))
+    return [paths[:, branch] for branch in np.flatnonzero(goes)]
+
+
 def follow_poses(robot: Robot, gripper: Gripper, start: Array, poses: Array) -> Array | str:
     """As `follow_line`, for poses that are close to each other already."""
     branches = inverse(robot, poses @ np.linalg.inv(gripper.t_tool_tcp), float(start[5]))

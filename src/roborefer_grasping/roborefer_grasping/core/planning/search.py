@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from math import pi
 from time import monotonic
 
@@ -15,8 +16,10 @@ from roborefer_grasping.core.robot import Array
 
 # Largest change of a joint between two checks of an edge, radians.
 EDGE_STEP = 0.04
-# Beyond the span of start and goals, joints are sampled this much farther, radians.
-_ROOM = 1.5 * pi
+# Beyond the span of start and goals, joints are sampled this much farther, by turns, radians.
+_ROOMS = (1.5 * pi, 0.4 * pi)
+# Configurations that the first attempt may look at; each further one may look at as many more.
+_LOOKS = 15_000
 _LONGEST_EXTENSION = 1.2
 _SHORTCUTS = 80
 
@@ -44,7 +47,7 @@ def find_path(
             return None
         if checker.edge_is_free(start, goal, EDGE_STEP):
             return np.stack([start, goal]), index
-    path = _connect(checker, start, goals, until - monotonic())
+    path = _connect(checker, start, goals, until)
     if path is None:
         return None
     index = int(np.abs(goals - path[-1]).max(axis=1).argmin())
@@ -63,24 +66,48 @@ def shorten(checker: CollisionChecker, path: Array, until: float) -> Array:
     return _without_needless_corners(checker, path)
 
 
-def _connect(
-    checker: CollisionChecker, start: Array, goals: Array, seconds: float
+def _connect(checker: CollisionChecker, start: Array, goals: Array, until: float) -> Array | None:
+    """Search again and again with other chance, first little and near, then more and wider."""
+    for attempt in count(1):
+        if monotonic() >= until:
+            return None
+        room = _ROOMS[attempt % len(_ROOMS)]
+        path = _attempt(checker, start, goals, room, _LOOKS * attempt, attempt, until)
+        if path is not None:
+            return path
+    return None
+
+
+def _attempt(
+    checker: CollisionChecker,
+    start: Array,
+    goals: Array,
+    room: float,
+    looks: int,
+    seed: int,
+    until: float,
 ) -> Array | None:
-    if seconds <= 0:
-        return None
-    limits = checker.robot.limits
-    ends = np.vstack([start[None], goals])
-    lower = np.maximum(limits.lower, ends.min(axis=0) - _ROOM)
-    upper = np.minimum(limits.upper, ends.max(axis=0) + _ROOM)
-    space = base.RealVectorStateSpace(6)
-    bounds = base.RealVectorBounds(6)
-    for joint in range(6):
-        # A start on a limit may lie outside by rounding, which OMPL would refuse.
-        bounds.setLow(joint, float(lower[joint]) - 1e-6)
-        bounds.setHigh(joint, float(upper[joint]) + 1e-6)
-    space.setBounds(bounds)
+    """One run of RRT-Connect; the same arguments give the same path unless time runs out.
+
+    Args:
+        checker: Knows what is free.
+        start: Radians, shape (6,).
+        goals: Radians, shape (M, 6).
+        room: How far beyond start and goals joints are sampled, radians.
+        looks: Configurations that are checked at most.
+        seed: Of chance.
+        until: Monotonic time at which to give up.
+    """
+    space = _space(checker, start, goals, room)
     information = base.SpaceInformation(space)
-    information.setStateValidityChecker(lambda state: checker.is_free(_values(state)))
+    looked_at = 0
+
+    def is_free(state: object) -> bool:
+        nonlocal looked_at
+        looked_at += 1
+        return checker.is_free(_values(state))
+
+    information.setStateValidityChecker(is_free)
     # The resolution is a share of the diagonal of the space.
     information.setStateValidityCheckingResolution(EDGE_STEP / space.getMaximumExtent())
     information.setup()
@@ -90,15 +117,45 @@ def _connect(
     for goal in goals:
         targets.addState(_state(space, goal))
     problem.setGoal(targets)
+    _seed(seed)
     planner = geometric.RRTConnect(information)
     planner.setRange(_LONGEST_EXTENSION)
     planner.setProblemDefinition(problem)
     planner.setup()
-    planner.solve(seconds)
+    planner.solve(
+        base.PlannerTerminationCondition(lambda: looked_at > looks or monotonic() > until)
+    )
     if not problem.hasExactSolution():
         return None
     path = problem.getSolutionPath()
     return np.array([_values(path.getState(i)) for i in range(path.getStateCount())])
+
+
+def _space(
+    checker: CollisionChecker, start: Array, goals: Array, room: float
+) -> base.RealVectorStateSpace:
+    limits = checker.robot.limits
+    ends = np.vstack([start[None], goals])
+    lower = np.maximum(limits.lower, ends.min(axis=0) - room)
+    upper = np.minimum(limits.upper, ends.max(axis=0) + room)
+    space = base.RealVectorStateSpace(6)
+    bounds = base.RealVectorBounds(6)
+    for joint in range(6):
+        # A start on a limit may lie outside by rounding, which OMPL would refuse.
+        bounds.setLow(joint, float(lower[joint]) - 1e-6)
+        bounds.setHigh(joint, float(upper[joint]) + 1e-6)
+    space.setBounds(bounds)
+    return space
+
+
+def _seed(seed: int) -> None:
+    """Let every random generator that OMPL makes from here on repeat itself.
+
+    OMPL warns that generators made earlier go on as they were; each search makes its own.
+    """
+    util.setLogLevel(util.LogLevel.LOG_NONE)
+    util.RNG.setSeed(seed)
+    util.setLogLevel(util.LogLevel.LOG_ERROR)
 
 
 def _values(state: object) -> Array:

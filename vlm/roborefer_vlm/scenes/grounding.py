@@ -45,7 +45,9 @@ LEAST_LIKENESS = 0.005
 LEAST_RELATION = 0.2
 # Of what fits at least this share of the best, superlatives are taken.
 IN_GROUP = 0.5
-# The same for things without names, whose looks tell less.
+# If the row is too short for an ordinal, also what fits this well belongs to it.
+LEAST_IN_ROW = 0.25
+# As IN_GROUP, for things without names, whose looks tell less.
 ALIKE_GROUP = 0.35
 MOST_ANCHORS = 4
 # What each place away from the wanted rank costs.
@@ -218,6 +220,8 @@ class Grounder:
         self, constraint: Constraint, subjects: Places, anchors: Sequence[Place]
     ) -> Array:
         relation, rule = constraint.relation, RULES[constraint.relation]
+        if len(anchors) < rule.fewest:
+            raise NothingFits(f"only one thing in view fits, too few to be {describe(constraint)}")
         distance = constraint.distance_m if rule.takes_distance else None
         for frame in (constraint.frame, Frame.VIEWER):
             try:
@@ -323,12 +327,15 @@ class Grounder:
         if best <= 0:
             return np.zeros(len(scores))
         group = np.flatnonzero(scores >= self._in_group * best)
+        if len(group) < rank:
+            # Some of a row may be known badly.
+            group = np.flatnonzero(scores >= LEAST_IN_ROW * best)
+        if len(group) < rank:
+            raise NothingFits(f"only {len(group)} fit, so there is no number {rank} among them")
         ordered = group[np.argsort(-values[group], kind="stable")]
         result = np.full(len(scores), NEXT_RANK**2 / 2)
         for position, index in enumerate(ordered, 1):
             result[index] = NEXT_RANK ** abs(position - rank)
-        if rank > len(ordered):
-            result *= NEXT_RANK
         return result
 
 

@@ -75,7 +75,7 @@ def scene():
     return make_scene
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def kitchen() -> Scene:
     """Two mugs, a plate with an apple on it, a bowl, a can and a box."""
     plate = make_thing(3, "plate", 0.0, 0.0, (0.2, 0.2, 0.02), colors={"white": 0.9})

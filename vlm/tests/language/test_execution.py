@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import pytest
@@ -13,14 +13,39 @@ from roborefer_vlm.backends.scene_graph.grammar import parse
 from roborefer_vlm.backends.scene_graph.matching import Matcher
 from roborefer_vlm.scenes.execution import Executor
 from roborefer_vlm.scenes.pointing import inner_pixel, region_pixel
+from roborefer_vlm.scenes.program import (
+    Constraint,
+    Order,
+    OrderKey,
+    Part,
+    PartName,
+    Quantifier,
+    Request,
+    Space,
+    Thing,
+    Viewer,
+)
+from roborefer_vlm.scenes.relations import Relation
+from roborefer_vlm.scenes.wording import PHRASES
 from roborefer_vlm.types import Outcome, PerceptionType, TargetKind
 
 MATCHER = Matcher()
+TABLE_EDGE = Part(PartName.EDGE, Thing("table"))
 RED_MUG, BLUE_MUG, PLATE, APPLE, BOWL, CAN, BOX = range(1, 8)
 
 
+def make_executor(scene):
+    """Return an executor that looks for bare places once per surface."""
+    return Executor(scene, MATCHER, cache(partial(space_candidates, scene)))
+
+
 def execute(scene, text, wanted=TargetKind.UNKNOWN):
-    return Executor(scene, MATCHER, partial(space_candidates, scene)).best(parse(text), wanted)
+    return make_executor(scene).best(parse(text), wanted)
+
+
+@pytest.fixture(scope="module")
+def executor(kitchen):
+    return make_executor(kitchen)
 
 
 def hit(scene, pixel):
@@ -249,3 +274,54 @@ def test_region_pixel_keeps_off_the_border():
     assert 38 <= pixel.u <= 81
     assert 28 <= pixel.v <= 51
     assert tuple(pixels[index]) == (pixel.u, pixel.v)
+
+
+@pytest.mark.parametrize("relation", [r for r in PHRASES if r is not Relation.DISTANCE])
+@pytest.mark.parametrize("negated", [False, True])
+@pytest.mark.parametrize(
+    "anchors",
+    [(Thing("plate"),), (Thing("mug", quantifier=Quantifier.ALL),), (Viewer(),), (TABLE_EDGE,)],
+    ids=["thing", "things", "viewer", "part"],
+)
+def test_every_relation_ends_in_an_outcome(relation, negated, anchors, executor):
+    said = (Constraint(relation, anchors, negated=negated),)
+    for target in (Thing("object", constraints=said), Space(said)):
+        result = executor.execute(Request((target,)))
+
+        assert (result.outcome is Outcome.OK) == bool(result.points)
+        assert result.points or result.text
+
+
+@pytest.mark.parametrize("key", OrderKey)
+@pytest.mark.parametrize("rank", [1, 3])
+def test_every_order_ends_in_an_outcome(key, rank, executor):
+    for target in (Thing("object", orders=(Order(key, rank),)), Space(orders=(Order(key),))):
+        result = executor.execute(Request((target,)))
+
+        assert result.outcome in (Outcome.OK, Outcome.AMBIGUOUS)
+
+
+@pytest.mark.parametrize("name", PartName)
+@pytest.mark.parametrize("noun", ["mug", "cracker box", "table", "plate"])
+def test_every_part_ends_in_an_outcome(name, noun, executor):
+
+    result = executor.execute(Request((Part(name, Thing(noun, quantifier=Quantifier.ANY)),)))
+
+    assert result.outcome in (Outcome.OK, Outcome.NOTHING_FOUND)
+
+
+def test_empty_scene_has_nothing(scene):
+    for text in ("the mug", "the free space left of the mug", "the handle of the mug"):
+        assert execute(scene(), text).outcome is Outcome.NOTHING_FOUND
+
+
+def test_free_space_of_an_empty_table_is_the_table(scene):
+    assert execute(scene(), "the free space on the table").outcome is Outcome.OK
+
+
+@pytest.mark.parametrize("text", ["the 40th object from the left", "the third mug"])
+def test_row_that_is_too_short_has_no_such_member(text, kitchen):
+    result = execute(kitchen, text)
+
+    assert result.outcome is Outcome.NOTHING_FOUND
+    assert "so there is no number" in result.text

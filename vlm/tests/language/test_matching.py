@@ -114,6 +114,12 @@ def test_colour_in_the_name_counts_more_than_the_measured_one(thing):
     assert score("the brown box", named) <= FITS
 
 
+def test_colour_given_with_a_thing_counts_more_than_the_measured_one(thing):
+    given = thing(1, "box", 0, 0, colors={"brown": 0.9}, attributes=frozenset({"crimson"}))
+
+    assert score("the red box", given) == 1.0
+
+
 @pytest.mark.parametrize(
     ("text", "attributes", "fits"),
     [

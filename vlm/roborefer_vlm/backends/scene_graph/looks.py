@@ -55,13 +55,13 @@ class Looks:
     def color(self, color: str, thing: SceneObject, shared_by: int = 1) -> float:
         """Return how true it is that a thing has a colour.
 
-        A colour in the thing's own name counts more than the measured one. Colours that people
-        and cameras mix up count in part.
+        A colour in the thing's own name, or given with it, counts more than the measured one.
+        Colours that people and cameras mix up count in part.
         """
         wanted = self.words.colors[color]
         named = {
             basic
-            for word in split_name(thing.name)
+            for word in (*split_name(thing.name), *thing.attributes)
             for basic in self.words.colors.get(word, frozenset())
         }
         if named & wanted:

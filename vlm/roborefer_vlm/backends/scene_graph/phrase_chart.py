@@ -66,10 +66,11 @@ _COMPOUND_PARTS = frozenset(
 def bounded(found: Found[Item]) -> Found[Item]:
     """Keep the readings that reach farthest, few for each end, the most natural ones of each."""
     kept: Found[Item] = []
-    per_end: dict[int, int] = {}
+    per_end: dict[int, list[Item]] = {}
     for item, end in sorted(found, key=lambda entry: (-entry[1], strain(entry[0]))):
-        if per_end.get(end, 0) < MOST_PER_END and (item, end) not in kept:
-            per_end[end] = per_end.get(end, 0) + 1
+        same = per_end.setdefault(end, [])
+        if len(same) < MOST_PER_END and item not in same:
+            same.append(item)
             kept.append((item, end))
     return kept[:MOST_PER_START]
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 
+import numpy as np
 import pytest
 from roborefer_sim.core.gl import choose_gl
 
@@ -30,6 +31,12 @@ def domain():
         os.environ["ROS_DOMAIN_ID"] = before
 
 
+@pytest.fixture(scope="session")
+def small():
+    """A camera of a few pixels, at 10 Hz."""
+    return {"camera.width": 160, "camera.height": 120, "camera.focal": 154.0, "camera.rate": 10.0}
+
+
 class Bench:
     """A simulator with a node that talks to it, both spinning in the background."""
 
@@ -42,7 +49,7 @@ class Bench:
         assert done.wait(timeout_s), "no answer in time"
         return future.result()
 
-    def call(self, kind, name, **fields):
+    def call(self, kind, name, /, **fields):
         service = self.client.create_client(kind, name)
         assert service.wait_for_service(10.0), f"no service {name}"
         try:
@@ -69,6 +76,31 @@ class Bench:
         finally:
             self.client.destroy_subscription(subscription)
         return found
+
+    def transform(self, target, source, timeout_s=10.0):
+        """Wait for the pose of a frame in another; return it as the message has it."""
+        from rclpy.time import Time
+        from tf2_ros import Buffer, TransformListener
+
+        buffer = Buffer()
+        listener = TransformListener(buffer, self.client)
+        known = threading.Event()
+        future = buffer.wait_for_transform_async(target, source, Time())
+        future.add_done_callback(lambda _: known.set())
+        try:
+            assert known.wait(timeout_s), f"no transform from {source} to {target}"
+            return buffer.lookup_transform(target, source, Time()).transform
+        finally:
+            listener.unregister()
+
+    @staticmethod
+    def stamp(message):
+        return message.header.stamp.sec, message.header.stamp.nanosec
+
+    @staticmethod
+    def pixels(message):
+        kind = {"rgb8": np.uint8, "16UC1": np.uint16, "32FC1": np.float32}[message.encoding]
+        return np.frombuffer(message.data, kind).reshape(message.height, message.width, -1)
 
 
 @contextlib.contextmanager

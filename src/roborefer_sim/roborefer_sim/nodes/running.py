@@ -61,7 +61,7 @@ class RunningServices:
         wanted, playing = request.state.state, self._loop.playing
         known = {SimulationState.STATE_PLAYING: True, SimulationState.STATE_PAUSED: False}
         if wanted == SimulationState.STATE_STOPPED:
-            self._loop.play(False)
+            self._play(False)
             return self._do_reset(response, time=True, state=True, spawned=True)
         if wanted not in known:
             text = f"the state {wanted} cannot be set; playing, paused and stopped can"
@@ -69,8 +69,12 @@ class RunningServices:
         if known[wanted] == playing:
             code = SetSimulationState.Response.ALREADY_IN_TARGET_STATE
             return refuse(response, code, "the simulation is in this state already")
-        self._loop.play(known[wanted])
+        self._play(known[wanted])
         return succeed(response)
+
+    def _play(self, playing: bool) -> None:
+        # In the loop's thread, so that no step is made after the answer.
+        self._loop.call(lambda: self._loop.play(playing))
 
     def _step(self, request: Any, response: Any) -> Any:
         if not 1 <= request.steps <= MOST_STEPS:

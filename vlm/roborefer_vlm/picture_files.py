@@ -1,25 +1,28 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures, masks, depth maps and instance maps as they lie in files.
+"""Pictures, masks, depth maps and instance maps as they lie in files and tables.
 
-Everything comes from outside, so every decoder is bounded and every failure is a PictureError that
-names the file.
+Decoding itself is that of `model.pictures`, so that a file means the same here as over HTTP; here
+every PictureError names the file, and what is no picture, mask or map of the wanted sort is
+refused.
 """
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from roborefer_vlm.exceptions import PictureError
+from roborefer_vlm.model import pictures
+from roborefer_vlm.model.depth import to_metres
 from roborefer_vlm.types import BoolArray, FloatArray, UInt8Array
 
-MOST_PIXELS = 50_000_000
 # Pillow keeps 16 and 32 bit pictures in these modes; they hold depth or ids, not colours.
 _DEEP_MODES = ("I", "F")
 
@@ -63,36 +66,34 @@ def picture_size(source: Source) -> tuple[int, int]:
     """Return (width, height) from the header alone; the pixels are not decoded.
 
     Raises:
-        PictureError: This is no picture, or it has more than MOST_PIXELS pixels.
+        PictureError: This is no picture, or it has too many pixels.
     """
-    with _open(source) as image:
-        return image.size
+    data = source.read()
+    with _named(source):
+        size = pictures.picture_size(data)
+        pictures.check_size(size)
+    return size
 
 
 def read_rgb(source: Source, *, upright: bool = False) -> UInt8Array:
     """Return a picture as RGB, uint8, shape (height, width, 3).
 
     Args:
-        source: The picture; transparency is laid on white.
+        source: The picture; transparency is dropped.
         upright: Follow the orientation that a camera noted in the file. Benchmarks mark pixels as
             they are stored, so they leave it off.
 
     Raises:
         PictureError: It cannot be decoded, is too large, or is a 16 or 32 bit picture.
     """
-    with _open(source) as image:
-        _load(image, source)
-        if image.mode.startswith(_DEEP_MODES):
-            raise PictureError(
-                f"{source.name}: mode {image.mode} holds depth or ids; an 8 bit colour picture"
-                " is needed"
-            )
-        turned = ImageOps.exif_transpose(image) if upright else image
-        if "A" in turned.getbands() or "transparency" in turned.info:
-            turned = turned.convert("RGBA")
-            white = Image.new("RGBA", turned.size, "white")
-            turned = Image.alpha_composite(white, turned)
-        return np.array(turned.convert("RGB"))
+    image = _decoded(source)
+    if image.mode.startswith(_DEEP_MODES):
+        raise PictureError(
+            f"{source.name}: mode {image.mode} holds depth or ids; an 8 bit colour picture"
+            " is needed"
+        )
+    with _named(source):
+        return pictures.load_picture(image, honour_orientation=upright)
 
 
 def read_gray(source: Source) -> UInt8Array:
@@ -103,15 +104,13 @@ def read_gray(source: Source) -> UInt8Array:
     Raises:
         PictureError: It cannot be decoded or is too large.
     """
-    with _open(source) as image:
-        _load(image, source)
-        if image.mode.startswith(_DEEP_MODES):
-            deep = np.asarray(image)
-            return np.where(deep > 0, np.uint8(255), np.uint8(0))
-        if image.mode in ("1", "P"):
-            image = image.convert("L" if image.mode == "1" else "RGB")
-        pixels = np.array(image)
-        return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, 0])
+    image = _decoded(source)
+    if image.mode.startswith(_DEEP_MODES):
+        return np.where(np.asarray(image) > 0, np.uint8(255), np.uint8(0))
+    if image.mode in ("1", "P"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    pixels = np.array(image)
+    return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, 0])
 
 
 def read_mask(source: Source) -> BoolArray:
@@ -129,9 +128,8 @@ def read_instances(source: Source) -> npt.NDArray[np.int32]:
     Raises:
         PictureError: It cannot be decoded, or has several channels and is no id map.
     """
-    with _open(source) as image:
-        _load(image, source)
-        ids = np.array(image)
+    image = _decoded(source)
+    ids = np.array(image)
     if ids.ndim != 2 or ids.dtype.kind not in "ui":
         raise PictureError(
             f"{source.name}: mode {image.mode} is no map of ids; one channel of integers is needed"
@@ -142,57 +140,46 @@ def read_instances(source: Source) -> npt.NDArray[np.int32]:
 def read_depth(source: Source, scale_m: float | None) -> FloatArray:
     """Return metric depth, float32 metres, shape (height, width); 0 is no measurement.
 
-    A one-channel integer picture (16 bit PNG, TIFF) holds multiples of a unit that no file states,
-    so the caller has to. A float TIFF, and a float array in a .npy file, are metres already unless
-    a scale is given.
+    As over HTTP, the encoding tells what the values are: integers (16 bit PNG, TIFF, .npy) are
+    multiples of a unit that no file states, so the caller has to; floats (TIFF, .npy) are metres.
 
     Args:
         source: The file.
-        scale_m: Metres per unit, such as 0.001 for millimetres; None: the file holds metres.
+        scale_m: Metres per unit of integers, such as 0.001 for millimetres; None: not known.
 
     Raises:
         PictureError: It cannot be decoded, or is of integers and no scale is given.
     """
     data = source.read()
-    if data.startswith(b"\x93NUMPY"):
-        try:
-            depth = np.load(io.BytesIO(data), allow_pickle=False)
-        except (ValueError, EOFError) as error:
-            raise PictureError(f"{source.name}: {error}") from error
-    else:
-        with _open(Source(source.name, data=data)) as image:
-            _load(image, source)
-            depth = np.array(image)
-    if depth.ndim != 2 or depth.dtype.kind not in "uif" or depth.dtype == np.uint8:
-        raise PictureError(
-            f"{source.name}: {depth.dtype} {depth.shape} is no metric depth;"
-            " one channel of 16 bit integers or of floats is needed"
-        )
-    if depth.dtype.kind != "f" and scale_m is None:
-        raise PictureError(
-            f"{source.name}: {depth.dtype} depth has no unit; give the metres per step,"
-            " such as 0.001 for millimetres"
-        )
-    metres = depth.astype(np.float32)
-    if scale_m is not None:
-        metres *= np.float32(scale_m)
-    return np.where(np.isfinite(metres) & (metres > 0), metres, np.float32(0))
+    with _named(source):
+        if data.startswith(pictures.NPY_MAGIC):
+            depth = pictures.read_npy(data)
+        else:
+            depth = np.asarray(pictures.open_picture(data))
+        if depth.ndim != 2 or depth.dtype.kind not in "uif" or depth.dtype == np.uint8:
+            raise PictureError(
+                f"{depth.dtype} {depth.shape} is no metric depth;"
+                " one channel of 16 bit integers or of floats is needed"
+            )
+        if depth.dtype.kind != "f" and scale_m is None:
+            raise PictureError(
+                f"{depth.dtype} depth has no unit; give the metres per step,"
+                " such as 0.001 for millimetres"
+            )
+        metres = to_metres(pictures.load_depth(depth), scale_m or 1.0)
+    return np.nan_to_num(metres, copy=False, nan=0.0)
 
 
-def _open(source: Source) -> Image.Image:
+def _decoded(source: Source) -> Image.Image:
+    data = source.read()
+    with _named(source):
+        return pictures.open_picture(data)
+
+
+@contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Put the name of a source in front of what is wrong with its bytes."""
     try:
-        image = Image.open(io.BytesIO(source.read()))
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise PictureError(f"{source.name}: no picture that can be read ({error})") from error
-    if image.width * image.height > MOST_PIXELS:
-        raise PictureError(
-            f"{source.name}: {image.width} x {image.height} pixels; {MOST_PIXELS} are allowed"
-        )
-    return image
-
-
-def _load(image: Image.Image, source: Source) -> None:
-    try:
-        image.load()
-    except (OSError, ValueError, SyntaxError) as error:
-        raise PictureError(f"{source.name}: the picture is damaged ({error})") from error
+        yield
+    except PictureError as error:
+        raise PictureError(f"{source.name}: {error}") from error

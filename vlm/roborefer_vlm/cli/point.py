@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--depth-scale",
         type=float,
         metavar="METRES",
-        help="metres per unit of --depth, such as 0.001; also read from --intrinsics",
+        help="metres per unit of --depth of integers, such as 0.001; also read from --intrinsics",
     )
     scene.add_argument(
         "--intrinsics",

@@ -41,7 +41,7 @@ MOST_SIDE = 16_384
 
 # Formats whose decoders are part of Pillow itself and need no outside program.
 _FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
-_NPY_MAGIC = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 _NPY_HEADER_BYTES = 4096
 # What numpy writes for an array of numbers; read by this pattern and never evaluated.
 _NPY_HEADER = re.compile(
@@ -87,7 +87,7 @@ def decode_picture(
     Raises:
         PictureError: The bytes are no such file, are truncated, or hold too many pixels.
     """
-    return _rgb(_open(data, max_pixels), honour_orientation)
+    return _rgb(open_picture(data, max_pixels), honour_orientation)
 
 
 def decode_depth(data: bytes, max_pixels: int = MOST_PIXELS) -> DepthArray:
@@ -106,9 +106,9 @@ def decode_depth(data: bytes, max_pixels: int = MOST_PIXELS) -> DepthArray:
         PictureError: The bytes are no such file, are truncated, hold too many pixels, or show
             colours.
     """
-    if data[: len(_NPY_MAGIC)] == _NPY_MAGIC:
-        return _depth_array(_read_npy(data, max_pixels))
-    return _depth(_open(data, max_pixels))
+    if data.startswith(NPY_MAGIC):
+        return _depth_array(read_npy(data, max_pixels))
+    return _depth(open_picture(data, max_pixels))
 
 
 def load_picture(
@@ -140,7 +140,7 @@ def load_depth(source: Source, max_pixels: int = MOST_PIXELS) -> DepthArray:
         PictureError: The source cannot be read or used.
     """
     if isinstance(source, np.ndarray):
-        _check_size(source.shape[1::-1], max_pixels)
+        check_size(source.shape[1::-1], max_pixels)
         return _depth_array(source)
     if isinstance(source, str | Path):
         source = _read(source)
@@ -158,12 +158,21 @@ def _read(path: str | Path) -> bytes:
 
 def _image(source: Image.Image | bytes | str | Path, max_pixels: int) -> Image.Image:
     if isinstance(source, Image.Image):
-        _check_size(source.size, max_pixels)
+        check_size(source.size, max_pixels)
         return source
-    return _open(source if isinstance(source, bytes) else _read(source), max_pixels)
+    return open_picture(source if isinstance(source, bytes) else _read(source), max_pixels)
 
 
-def _check_size(size: tuple[int, ...], max_pixels: int) -> None:
+def check_size(size: tuple[int, ...], max_pixels: int = MOST_PIXELS) -> None:
+    """Refuse a size that nobody should decode.
+
+    Args:
+        size: Width and height.
+        max_pixels: Most pixels.
+
+    Raises:
+        PictureError: A side is 0 or above MOST_SIDE, or there are too many pixels.
+    """
     if len(size) != 2 or min(size) < 1:
         raise PictureError(f"picture has the size {size}; width and height of 1 or more needed")
     if size[0] * size[1] > max_pixels or max(size) > MOST_SIDE:
@@ -182,10 +191,14 @@ def picture_size(data: bytes) -> tuple[int, int]:
     return _open_header(data).size
 
 
-def _open(data: bytes, max_pixels: int) -> Image.Image:
-    """Open and fully decode, the size being checked in between."""
+def open_picture(data: bytes, max_pixels: int = MOST_PIXELS) -> Image.Image:
+    """Open an encoded picture and decode all of it, the size being checked in between.
+
+    Raises:
+        PictureError: The bytes are no picture, are truncated, or hold too many pixels.
+    """
     image = _open_header(data)
-    _check_size(image.size, max_pixels)
+    check_size(image.size, max_pixels)
     try:
         image.load()
     except _DECODE_ERRORS as error:
@@ -230,7 +243,7 @@ def _rgb_array(array: npt.NDArray[Any], max_pixels: int) -> UInt8Array:
             f"picture array has shape {array.shape}; (height, width) or"
             " (height, width, 1, 3 or 4) is needed"
         )
-    _check_size((array.shape[1], array.shape[0]), max_pixels)
+    check_size((array.shape[1], array.shape[0]), max_pixels)
     bytes_ = _to_bytes(array[..., :3] if array.ndim == 3 else array)
     return bytes_ if bytes_.ndim == 3 else np.repeat(bytes_[..., None], 3, axis=2)
 
@@ -289,8 +302,14 @@ def _depth_array(array: npt.NDArray[Any]) -> DepthArray:
     raise PictureError(f"depth has dtype {array.dtype}; uint8, uint16 or float32 is needed")
 
 
-def _read_npy(data: bytes, max_pixels: int) -> npt.NDArray[Any]:
-    """Read the header, check the size, and view the rest; object arrays are refused."""
+def read_npy(data: bytes, max_pixels: int = MOST_PIXELS) -> npt.NDArray[Any]:
+    """Return the array of numbers in a `.npy` file, (height, width) or with channels; a view.
+
+    The header is matched and never evaluated, and its size is checked before it is believed.
+
+    Raises:
+        PictureError: The bytes are no such file, are truncated, or hold too many pixels.
+    """
     # Version 1 has two bytes for the length of the header, version 2 has four.
     start = {b"\x01\x00": 10, b"\x02\x00": 12}.get(data[6:8], 0)
     end = start + int.from_bytes(data[8:start], "little")
@@ -301,7 +320,7 @@ def _read_npy(data: bytes, max_pixels: int) -> npt.NDArray[Any]:
         )
     shape = tuple(int(side) for side in header["shape"].split(b",") if side.strip())
     dtype = np.dtype(header["dtype"].decode())
-    _check_size((shape[1], shape[0]), max_pixels)
+    check_size((shape[1], shape[0]), max_pixels)
     count = shape[0] * shape[1] * (shape[2] if len(shape) > 2 else 1)
     if len(data) - end != count * dtype.itemsize:
         raise PictureError(

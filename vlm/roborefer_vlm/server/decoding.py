@@ -13,7 +13,13 @@ from PIL import Image
 
 from roborefer_vlm.exceptions import PictureError
 from roborefer_vlm.model.depth import to_metres
-from roborefer_vlm.model.pictures import MOST_SIDE, decode_depth, decode_picture, picture_size
+from roborefer_vlm.model.pictures import (
+    MOST_SIDE,
+    NPY_MAGIC,
+    decode_depth,
+    decode_picture,
+    picture_size,
+)
 from roborefer_vlm.server.errors import ApiError, ErrorCode, blame
 from roborefer_vlm.server.limits import Reservation
 from roborefer_vlm.server.schema import DepthIn, InstancesIn, ObjectIn, ReferIn, RunLengthsIn
@@ -32,7 +38,6 @@ from roborefer_vlm.types import (
 PICTURE_BYTES = 7
 _DEPTH_BYTES = 12
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
-_NPY_MAGIC = b"\x93NUMPY"
 
 
 def decode_query(request: ReferIn, settings: ServerSettings, memory: Reservation) -> Query:
@@ -122,7 +127,7 @@ def _decode_depth(
     request: DepthIn, settings: ServerSettings, memory: Reservation
 ) -> tuple[FloatArray | None, UInt8Array | None]:
     """Return metric depth, or relative depth, and None for the other."""
-    if request.data.startswith(_NPY_MAGIC):
+    if request.data.startswith(NPY_MAGIC):
         # Up to eight bytes per value come in; four are kept, and its header is still unread.
         memory.grow(2 * len(request.data))
     else:

@@ -339,7 +339,7 @@ def test_damaged_picture_names_the_question_when_it_is_asked(tmp_path):
 
     question = load_benchmark("refspatial", tmp_path).questions[0]
 
-    with pytest.raises(PictureError, match=r"question location/0: .*image/0.png.*damaged"):
+    with pytest.raises(PictureError, match=r"question location/0: .*image/0.png.*broken"):
         question.query("where")
 
 

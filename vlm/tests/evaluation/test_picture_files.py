@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from roborefer_vlm.exceptions import PictureError
+from roborefer_vlm.model.pictures import decode_picture
 from roborefer_vlm.picture_files import (
     Source,
     picture_size,
@@ -44,11 +45,13 @@ def claimed(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + body
 
 
-def test_transparency_is_laid_on_white():
+def test_picture_means_the_same_as_over_http():
     image = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
-    image.putpixel((1, 0), (255, 0, 0, 255))
+    image.putpixel((1, 0), (0, 7, 0, 255))
+    source = encoded(image)
 
-    assert read_rgb(encoded(image)).tolist() == [[[255, 255, 255], [255, 0, 0]]]
+    assert read_rgb(source).tolist() == [[[255, 0, 0], [0, 7, 0]]]
+    assert np.array_equal(read_rgb(source), decode_picture(source.data))
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "CMYK", "1"])
@@ -98,7 +101,14 @@ def test_depth_scales_integers_and_keeps_metres():
 
     assert np.allclose(read_depth(encoded(Image.fromarray(units)), 0.001), [[0, 1], [2.5, 65.535]])
     assert read_depth(npy(metres), None).tolist() == [[0.5, 0], [0, 0]]
-    assert read_depth(npy(units.astype(np.float64)), 0.001)[0, 1] == pytest.approx(1.0)
+    assert read_depth(npy(units), 0.001)[0, 1] == pytest.approx(1.0)
+
+
+def test_unit_of_integers_is_not_laid_on_metres():
+    """A camera file states the unit of its 16 bit pictures; a float map beside them has none."""
+    metres = np.array([[0.5, 2.0], [1e300, 0.0]])
+
+    assert read_depth(npy(metres), 0.001).tolist() == [[0.5, 2.0], [0.0, 0.0]]
 
 
 def test_integer_depth_without_a_unit_is_refused():
@@ -117,7 +127,7 @@ def test_integer_depth_without_a_unit_is_refused():
     ],
 )
 def test_what_is_no_metric_depth_is_refused(source):
-    with pytest.raises(PictureError, match="is no metric depth"):
+    with pytest.raises(PictureError, match=r"^given.*: .*(is no metric depth|no depth map)"):
         read_depth(source, 0.001)
 
 
@@ -138,10 +148,26 @@ def test_ids_of_eight_and_sixteen_bits_are_read_and_colours_are_not():
         read_instances(encoded(Image.new("RGB", (3, 3))))
 
 
+@pytest.mark.parametrize(
+    "header",
+    [b"(99999999999,)", b"((((((((((", b"{'descr': '<f4', 'fortran_order': False, 'shape': (9"],
+)
+def test_npy_with_a_broken_header_is_refused_by_name(header):
+    data = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64)
+
+    with pytest.raises(PictureError, match=r"^given\.npy: \.npy header is broken"):
+        read_depth(Source("given.npy", data=data), None)
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("read", [read_rgb, read_gray, read_instances, picture_size])
 @pytest.mark.parametrize(
-    "data", [b"", b"GIF89a", b"<svg/>", claimed(60_000, 60_000), claimed(10_000, 9_000)]
+    "data",
+    [
+        *(b"", b"GIF89a", b"<svg/>", claimed(60_000, 60_000), claimed(10_000, 9_000)),
+        # Pillow would hand it to an outside program.
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n",
+    ],
 )
 def test_what_is_no_picture_or_too_large_is_refused_by_name(read, data):
     with pytest.raises(PictureError, match=r"^upload:"):
@@ -153,7 +179,7 @@ def test_truncated_picture_is_refused():
     data = encoded(Image.fromarray(noise)).data
     assert data is not None
 
-    with pytest.raises(PictureError, match="damaged"):
+    with pytest.raises(PictureError, match=r"^cut: PNG picture is broken or truncated"):
         read_rgb(Source("cut", data=data[: len(data) // 2]))
 
 

@@ -167,4 +167,3 @@ def _never_checked(first, first_frame, second, second_frame):
     if first_frame in hand and second_frame in hand:
         return True
     return (first, second) in NEIGHBOURS
-

@@ -32,7 +32,10 @@ CURVE_SHARE = 0.7
 POINT_STEP_S = 0.02
 # Limits are checked between points too, at this many places per step.
 _FINE = 4
+# Between places where TOPPRA chooses the speed. A curve that has none between its ends, where the
+# arm rests, would take forever.
 _GRID_STEP = 0.05
+_LEAST_GRID = 16
 
 logging.getLogger("toppra").setLevel(logging.ERROR)
 
@@ -96,11 +99,11 @@ def _with_toppra(curve: Curve, limits: Limits) -> Trajectory | None:
         ),
     ]
     solver = algorithm.TOPPRA(
-        constraints, _ToppraPath(curve), gridpoints=curve.grid(_GRID_STEP),
+        constraints, _ToppraPath(curve),
+        gridpoints=curve.grid(min(_GRID_STEP, curve.length / _LEAST_GRID)),
         solver_wrapper="seidel", parametrizer="ParametrizeConstAccel",
     )  # fmt: skip
     timed = solver.compute_trajectory(0, 0)
-    # A gridpoint at which the path may not move at all makes the time infinite.
     if timed is None or not np.isfinite(timed.duration):
         return None
     count = max(3, int(np.ceil(timed.duration / POINT_STEP_S)) + 1)

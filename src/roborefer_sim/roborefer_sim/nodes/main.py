@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from roborefer_sim.core.gl import choose_gl
 from roborefer_sim.exceptions import SimulationError
@@ -23,7 +25,9 @@ def main() -> int:
     choose_gl()
     from roborefer_sim.nodes.simulator import Simulator
 
-    with rclpy.init(args=sys.argv):
+    # Signals end the spinning and not the context, so that goals can still be given up properly.
+    with rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             node = Simulator()
         except (SimulationError, ParameterException, ValueError) as error:
@@ -35,6 +39,9 @@ def main() -> int:
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
         finally:
+            # A terminal and a launch file may both ask for the end.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
             node.close()
             executor.shutdown()
             node.destroy_node()

@@ -21,6 +21,12 @@ def test_sample_file_is_that_of_the_table():
     assert file.read_text(encoding="utf-8") == parameters.sample_yaml()
 
 
+def test_readme_has_the_table():
+    file = Path(__file__).parents[1] / "README.md"
+
+    assert parameters.readme_table() in file.read_text(encoding="utf-8")
+
+
 def test_prefix_distortion_and_metres(start, small):
     lens = [-0.2, 0.03, 0.001, -0.002, 0.0]
     changes = {

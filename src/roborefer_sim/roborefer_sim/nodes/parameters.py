@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one table of the simulator's parameters: declaration, checks and sample file come from it.
 
-Type `python3 -m roborefer_sim.nodes.parameters` to print config/simulator.yaml.
+Type `python3 -m roborefer_sim.nodes.parameters` to print config/simulator.yaml, with `--readme`
+the table of the README.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -167,5 +169,16 @@ def sample_yaml() -> str:
     return "\n".join(lines) + "\n"
 
 
+def readme_table() -> str:
+    """Write the table of the package's README."""
+    lines = ["| parameter | default | range | meaning |", "|---|---|---|---|"]
+    for row in TABLE:
+        limits = f"{row.low:g} to {row.high:g}" if row.low is not None else ", ".join(row.choices)
+        star = " *" if row.changeable else ""
+        default = json.dumps(row.default)
+        lines.append(f"| `{row.name}`{star} | `{default}` | {limits} | {row.description} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    print(sample_yaml(), end="")
+    print(readme_table() if "--readme" in sys.argv else sample_yaml(), end="")

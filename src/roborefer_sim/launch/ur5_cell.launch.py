@@ -40,8 +40,8 @@ def generate_launch_description():
             DeclareLaunchArgument(
                 "params_file",
                 default_value=PathJoinSubstitution([share, "config", "simulator.yaml"]),
-                description="Parameters of the simulator; seed, real_time_factor and tf_prefix below"
-                " win over it, with their defaults too.",
+                description="Parameters of the simulator; seed, real_time_factor and tf_prefix"
+                " below win over it, with their defaults too.",
             ),
             DeclareLaunchArgument(
                 "seed", default_value="0", description="Which random table is set."

@@ -28,6 +28,11 @@ _OWN_PADDING = 0.002
 # a check. With 10 steps verdicts still are the same, with 6 some are not.
 _DISTANCE_TOLERANCE = 1e-4
 _DISTANCE_STEPS = 20
+# Share of the padding below which a configuration counts as touching: where a motion may begin
+# and what a verified motion may come to.
+LEAST_SHARE = 0.5
+# Share of the padding that a motion keeps between the places at which it was searched.
+CURVE_SHARE = 0.7
 _GEOMS = {
     Shape.BOX: mujoco.mjtGeom.mjGEOM_BOX,
     Shape.CYLINDER: mujoco.mjtGeom.mjGEOM_CYLINDER,
@@ -74,6 +79,10 @@ class CollisionChecker:
         contact = self._data.contact
         return share < 1 and bool((contact.dist >= share * contact.includemargin).all())
 
+    def share_from(self, start: Array) -> float:
+        """Share of the padding that a motion from here can keep: less when it starts too close."""
+        return CURVE_SHARE if self.is_free(start, CURVE_SHARE) else LEAST_SHARE
+
     def first_touch(self, joints: Array) -> Touch | None:
         """Return the closest pair of a configuration that is not free, or None."""
         self._update(joints)
@@ -90,19 +99,20 @@ class CollisionChecker:
                 return index
         return -1
 
-    def edge_is_free(self, start: Array, end: Array, step: float) -> bool:
+    def edge_is_free(self, start: Array, end: Array, step: float, share: float = 1.0) -> bool:
         """Check the straight line between two configurations, ends excluded, middle first.
 
         Args:
             start: Radians, shape (6,).
             end: Radians, shape (6,).
             step: Largest change of a joint between two checks, radians.
+            share: Of the padding that is kept.
         """
         count = int(np.ceil(np.abs(end - start).max() / step))
         if count < 2:
             return True
-        shares = _bisection_order(count)
-        return all(self.is_free(start + share * (end - start)) for share in shares)
+        parts = _bisection_order(count)
+        return all(self.is_free(start + part * (end - start), share) for part in parts)
 
     def _update(self, joints: Array) -> None:
         self._data.qpos[:] = joints

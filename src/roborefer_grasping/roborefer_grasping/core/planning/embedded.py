@@ -18,7 +18,7 @@ from roborefer_grasping.core.planning.collision import CollisionChecker
 from roborefer_grasping.core.planning.interface import PlanRequest, PlanResult, Status, Trajectory
 from roborefer_grasping.core.planning.line import follow_line
 from roborefer_grasping.core.planning.search import find_path
-from roborefer_grasping.core.planning.timing import CURVE_SHARE, time_path
+from roborefer_grasping.core.planning.timing import time_path
 from roborefer_grasping.core.robot import Array, Limits, Robot
 from roborefer_grasping.core.world import World
 
@@ -53,7 +53,7 @@ class EmbeddedPlanner:
         def failed(status: Status, message: str) -> PlanResult:
             return PlanResult(status, message, stages_s=stages, engine=self.name)
 
-        refusal = self._start_refused(request.start, limits)
+        refusal = verify.start_refused(self.checker, limits, request.start)
         if refusal:
             return failed(*refusal)
         if request.line is not None:
@@ -61,7 +61,8 @@ class EmbeddedPlanner:
                 path = follow_line(self.robot, self.gripper, request.start, request.line)
             if isinstance(path, str):
                 return failed(Status.LINE_BLOCKED, path)
-            blocked = self.checker.first_blocked(path, CURVE_SHARE)
+            share = self.checker.share_from(request.start)
+            blocked = self.checker.first_blocked(path, share)
             if blocked >= 0:
                 touch = self.checker.first_touch(path[blocked])
                 assert touch is not None
@@ -88,25 +89,6 @@ class EmbeddedPlanner:
     ) -> list[verify.Violation]:
         """Look at any engine's trajectory in the present world."""
         return verify.check(trajectory, self.checker, limits, start)
-
-    def _start_refused(self, start: Array, limits: Limits) -> tuple[Status, str] | None:
-        beyond = np.maximum(limits.lower - start, start - limits.upper)
-        if beyond.max() > 1e-6:
-            joint = int(beyond.argmax())
-            return (
-                Status.START_OUTSIDE_LIMITS,
-                f"joint {joint + 1} stands at {start[joint]:.3f} rad; its limits are"
-                f" {limits.lower[joint]:.3f} to {limits.upper[joint]:.3f}",
-            )
-        touch = self.checker.first_touch(start)
-        # An arm that came to rest close to something must be able to leave.
-        if touch and not self.checker.is_free(start, verify.LEAST_SHARE):
-            return (
-                Status.START_IN_COLLISION,
-                f"at the start {touch.first} is {touch.distance * 1000:.1f} mm from"
-                f" {touch.second}",
-            )
-        return None
 
     def _goals(
         self, request: PlanRequest

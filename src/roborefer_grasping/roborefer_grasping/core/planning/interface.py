@@ -68,20 +68,27 @@ class Trajectory:
         """Seconds from the first to the last point."""
         return float(self.times[-1] - self.times[0])
 
-    def sample(self, times: Array) -> Array:
-        """Positions at these times, shape (M, 6); beyond the ends the end positions.
+    def sample(self, times: Array, order: int = 0) -> Array:
+        """Positions, or derivatives of order 1 or 2, at these times, shape (M, 6).
 
         Between points the motion is the cubic through positions and velocities, which is what
-        joint_trajectory_controller follows when it gets both.
+        joint_trajectory_controller follows when it gets both. Beyond the ends it rests.
         """
-        t = np.clip(np.atleast_1d(times), self.times[0], self.times[-1])
+        asked = np.atleast_1d(times)
+        t = np.clip(asked, self.times[0], self.times[-1])
         i = np.clip(np.searchsorted(self.times, t, side="right") - 1, 0, len(self.times) - 2)
         span = (self.times[i + 1] - self.times[i])[:, None]
         s = (t - self.times[i])[:, None] / span
-        p0, p1 = self.positions[i], self.positions[i + 1]
+        step = self.positions[i + 1] - self.positions[i]
         v0, v1 = self.velocities[i] * span, self.velocities[i + 1] * span
-        a, b = s * s * (3 - 2 * s), s * s * (s - 1)
-        return np.asarray(p0 + a * (p1 - p0) + s * (s - 1) ** 2 * v0 + b * v1)
+        square, cube = 3 * step - 2 * v0 - v1, v0 + v1 - 2 * step
+        if order == 0:
+            return np.asarray(self.positions[i] + s * (v0 + s * (square + s * cube)))
+        if order == 1:
+            value = (v0 + s * (2 * square + 3 * s * cube)) / span
+        else:
+            value = (2 * square + 6 * s * cube) / span**2
+        return np.where((asked == t)[:, None], value, 0.0)
 
 
 @dataclass(frozen=True, eq=False)

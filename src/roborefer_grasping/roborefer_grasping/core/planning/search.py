@@ -11,7 +11,8 @@ from time import monotonic
 import numpy as np
 from ompl import base, geometric, util
 
-from roborefer_grasping.core.planning.collision import CollisionChecker
+from roborefer_grasping.core.planning.collision import LEAST_SHARE, CollisionChecker
+from roborefer_grasping.core.planning.curve import without_repetitions
 from roborefer_grasping.core.robot import Array
 
 # Largest change of a joint between two checks of an edge, radians.
@@ -22,6 +23,10 @@ _ROOMS = (1.5 * pi, 0.4 * pi)
 _LOOKS = 15_000
 _LONGEST_EXTENSION = 1.2
 _SHORTCUTS = 80
+# An arm that stands in the padding leaves it through a configuration that is free and at most this
+# far away, radians.
+_WAYS_OUT = (0.05, 0.1, 0.2, 0.4)
+_TRIES_PER_WAY_OUT = 40
 
 util.setLogLevel(util.LogLevel.LOG_ERROR)
 
@@ -32,7 +37,7 @@ def find_path(
     """Find a free polyline from the start to any of the goals.
 
     Args:
-        checker: Knows what is free; start and goals must be.
+        checker: Knows what is free; goals must be, the start at least with `LEAST_SHARE`.
         start: Radians, shape (6,).
         goals: Radians, shape (M, 6), in the order in which straight lines are tried.
         deadline_s: Time for search and shortening.
@@ -47,12 +52,24 @@ def find_path(
             return None
         if checker.edge_is_free(start, goal, EDGE_STEP):
             return np.stack([start, goal]), index
-    path = _connect(checker, start, goals, until)
+    begin = start if checker.is_free(start) else _way_out(checker, start)
+    path = None if begin is None else _connect(checker, begin, goals, until)
     if path is None:
         return None
     index = int(np.abs(goals - path[-1]).max(axis=1).argmin())
-    path[0], path[-1] = start, goals[index]
-    return shorten(checker, path, until), index
+    path[-1] = goals[index]
+    return shorten(checker, without_repetitions(np.vstack([start, path])), until), index
+
+
+def _way_out(checker: CollisionChecker, start: Array) -> Array | None:
+    """Find a free configuration near a start that is closer to something than the padding."""
+    limits = checker.robot.limits
+    rng = np.random.default_rng(0)
+    for reach in np.repeat(_WAYS_OUT, _TRIES_PER_WAY_OUT):
+        beside = np.clip(start + rng.uniform(-reach, reach, 6), limits.lower, limits.upper)
+        if checker.is_free(beside) and checker.edge_is_free(start, beside, EDGE_STEP, LEAST_SHARE):
+            return np.asarray(beside)
+    return None
 
 
 def shorten(checker: CollisionChecker, path: Array, until: float) -> Array:

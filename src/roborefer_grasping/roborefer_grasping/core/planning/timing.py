@@ -21,13 +21,12 @@ from roborefer_grasping.core.planning.collision import CollisionChecker
 from roborefer_grasping.core.planning.curve import Curve, rounded, without_repetitions
 from roborefer_grasping.core.planning.interface import Trajectory
 from roborefer_grasping.core.robot import Array, Limits
+from roborefer_grasping.exceptions import PlanningError
 
 # Corner roundings that are tried, widest first, radians.
 RADII = (0.25, 0.10, 0.03)
 # Largest change of a joint between two checks of the rounded curve, radians.
 CHECK_STEP = 0.012
-# Share of the padding that the rounded curve keeps.
-CURVE_SHARE = 0.7
 # Between these points a controller interpolates by cubics, seconds.
 POINT_STEP_S = 0.02
 # Limits are checked between points too, at this many places per step.
@@ -81,9 +80,10 @@ def time_path(
     path = without_repetitions(path)
     if len(path) < 2:
         return None
+    share = checker.share_from(path[0])
     for radius in RADII[-1:] if is_line else RADII:
         curve = rounded(path, radius)
-        if checker.first_blocked(curve.at(curve.grid(CHECK_STEP)), CURVE_SHARE) < 0:
+        if checker.first_blocked(curve.at(curve.grid(CHECK_STEP)), share) < 0:
             trajectory = _with_toppra(curve, limits)
             if trajectory is not None:
                 return trajectory
@@ -111,10 +111,10 @@ def _with_toppra(curve: Curve, limits: Limits) -> Trajectory | None:
     positions, velocities = timed(times), timed(times, 1)
     velocities[0] = velocities[-1] = 0.0
     positions[0], positions[-1] = curve.at(np.array([0.0, curve.length]))
-    return _within(Trajectory(times, positions, velocities, timed(times, 2)), limits)
+    return slowed_within(Trajectory(times, positions, velocities, timed(times, 2)), limits)
 
 
-def _within(trajectory: Trajectory, limits: Limits) -> Trajectory:
+def slowed_within(trajectory: Trajectory, limits: Limits) -> Trajectory:
     """Slow a trajectory down as a whole until what a controller makes of it keeps the limits."""
     speed, pull = extremes(trajectory)
     factor = max(
@@ -169,7 +169,7 @@ def rest_to_rest(start: Array, end: Array, limits: Limits) -> Trajectory | None:
     times = np.linspace(0, timed.duration, max(3, int(timed.duration / POINT_STEP_S) + 2))
     rows = [timed.at_time(float(t)) for t in times]
     positions, velocities, accelerations = (np.array([r[i] for r in rows]) for i in range(3))
-    return _within(Trajectory(times, positions, velocities, accelerations), limits)
+    return slowed_within(Trajectory(times, positions, velocities, accelerations), limits)
 
 
 def joined(pieces: list[Trajectory]) -> Trajectory:
@@ -190,31 +190,31 @@ def joined(pieces: list[Trajectory]) -> Trajectory:
 def slowed_to_rest(trajectory: Trajectory, at_s: float, within_s: float) -> Trajectory:
     """The motion that leaves a trajectory's schedule, but not its path, and comes to rest.
 
-    Time itself is slowed along a smooth ramp, so the arm stays on the path that was verified and
-    its jerk stays limited.
+    Time itself is slowed along a smooth ramp, so the arm stays on the path that was verified. It
+    begins with the speed the arm has there. Slowing down takes at most 1.5 v / within_s of
+    acceleration and 6 v / within_s^2 of jerk for a joint at speed v.
 
     Args:
         trajectory: What is being followed.
         at_s: How far it has come, seconds from its start.
         within_s: Time to rest, seconds.
+
+    Raises:
+        PlanningError: within_s is no positive time.
     """
-    at = float(np.clip(at_s, 0, trajectory.duration))
-    count = max(3, int(np.ceil(within_s / POINT_STEP_S)) + 1)
-    t = np.linspace(0, within_s, count)
+    if not (np.isfinite(within_s) and within_s > 0):
+        raise PlanningError(f"within_s is {within_s}; a positive time is needed")
+    at = trajectory.times[0] + float(np.clip(at_s, 0, trajectory.duration))
+    t = np.linspace(0, within_s, max(3, int(np.ceil(within_s / POINT_STEP_S)) + 1))
     x = t / within_s
-    # Rate 1 - (3 x^2 - 2 x^3): from 1 to 0, level at both ends; half the time is covered.
-    passed = within_s * (x - x**3 + x**4 / 2)
-    rate = 1 - x * x * (3 - 2 * x)
-    here = np.minimum(trajectory.times[0] + at + passed, trajectory.times[-1])
-    small = 1e-4
-    before = trajectory.sample(here - small)
-    after = trajectory.sample(here + small)
-    span = np.minimum(here + small, trajectory.times[-1]) - np.maximum(
-        here - small, trajectory.times[0]
+    # The rate of time goes from 1 to 0 and is level at both ends; half the time is covered.
+    here = at + within_s * (x - x**3 + x**4 / 2)
+    rate = (1 - x * x * (3 - 2 * x))[:, None]
+    slowing = (-6 * x * (1 - x) / within_s)[:, None]
+    speed, pull = trajectory.sample(here, 1), trajectory.sample(here, 2)
+    return Trajectory(
+        t, trajectory.sample(here), speed * rate, pull * rate * rate + speed * slowing
     )
-    velocities = (after - before) / span[:, None] * rate[:, None]
-    velocities[here >= trajectory.times[-1]] = 0.0
-    return Trajectory(t, trajectory.sample(here), velocities, np.gradient(velocities, t, axis=0))
 
 
 toppra.setup_logging("ERROR")

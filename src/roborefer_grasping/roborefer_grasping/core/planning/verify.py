@@ -10,8 +10,9 @@ from enum import StrEnum
 import numpy as np
 
 from roborefer_grasping.core.kinematics import forward
+from roborefer_grasping.core.planning.collision import LEAST_SHARE as LEAST_SHARE
 from roborefer_grasping.core.planning.collision import CollisionChecker
-from roborefer_grasping.core.planning.interface import Trajectory
+from roborefer_grasping.core.planning.interface import Status, Trajectory
 from roborefer_grasping.core.planning.timing import extremes
 from roborefer_grasping.core.robot import Array, Limits
 
@@ -20,8 +21,6 @@ LOOK_STEP_S = 0.004
 # Rounding in messages and sums; far below what a drive can resolve.
 _SLACK = 1e-4
 START_TOLERANCE_RAD = 0.01
-# Share of the padding below which a motion counts as touching.
-LEAST_SHARE = 0.5
 
 
 class Rule(StrEnum):
@@ -49,6 +48,28 @@ class Violation:
     rule: Rule
     time_s: float
     message: str
+
+
+def start_refused(
+    checker: CollisionChecker, limits: Limits, start: Array
+) -> tuple[Status, str] | None:
+    """Why no motion may begin where the arm is, with one sentence; None when it may."""
+    beyond = np.maximum(limits.lower - start, start - limits.upper)
+    if beyond.max() > 1e-6:
+        joint = int(beyond.argmax())
+        return (
+            Status.START_OUTSIDE_LIMITS,
+            f"joint {joint + 1} stands at {start[joint]:.3f} rad; its limits are"
+            f" {limits.lower[joint]:.3f} to {limits.upper[joint]:.3f}",
+        )
+    touch = checker.first_touch(start)
+    # An arm that came to rest close to something must be able to leave.
+    if touch and not checker.is_free(start, LEAST_SHARE):
+        return (
+            Status.START_IN_COLLISION,
+            f"at the start {touch.first} is {touch.distance * 1000:.1f} mm from {touch.second}",
+        )
+    return None
 
 
 def check(

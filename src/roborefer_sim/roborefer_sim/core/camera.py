@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from roborefer_sim.core.cell import CAMERA, CameraPlace, Layout
+from roborefer_sim.core.drawing import Drawing
 from roborefer_sim.core.gl import RAY_CASTER, choose_gl
-from roborefer_sim.exceptions import RenderingError
 
 SKY = (38, 41, 46)
 
@@ -107,38 +107,23 @@ class GlPhotographer:
     def __init__(self, cell: Sight) -> None:
         place = cell.layout.camera
         self._cell, self._place = cell, place
-        try:
-            self._renderer = mujoco.Renderer(cell.model, place.height, place.width)
-        except (mujoco.FatalError, AttributeError, RuntimeError) as error:
-            raise RenderingError(
-                f"OpenGL does not work here ({error}); set MUJOCO_GL=disable for the ray caster"
-            ) from error
+        self._drawing = Drawing(cell.model, CAMERA, place.width, place.height)
         self._body_of_geom = np.append(cell.model.geom_bodyid, -1).astype(np.int32)
-        self._horizon = 0.99 * cell.model.vis.map.zfar * cell.model.stat.extent
 
     def take(self, masks: bool = True) -> View:
-        """Look at the present state; without masks it takes a fifth less time."""
-        renderer, data = self._renderer, self._cell.data
-        renderer.update_scene(data, camera=CAMERA)
-        rgb = renderer.render().copy()
-        renderer.enable_depth_rendering()
-        depth = renderer.render().copy()
-        renderer.disable_depth_rendering()
-        if masks:
-            renderer.enable_segmentation_rendering()
-            ids = renderer.render()
-            renderer.disable_segmentation_rendering()
-            is_geom = ids[..., 1] == int(mujoco.mjtObj.mjOBJ_GEOM)
-            bodies = self._body_of_geom[np.where(is_geom, ids[..., 0], -1)]
-            depth[bodies < 0] = 0
-        else:
-            bodies = np.full(depth.shape, -1, np.int32)
-            depth[depth > self._horizon] = 0
+        """Look at the present state; without masks it takes a third less time."""
+        self._drawing.look(self._cell.data)
+        rgb, depth = self._drawing.color_and_depth()
+        bodies = (
+            self._body_of_geom[self._drawing.geoms()]
+            if masks
+            else np.full(depth.shape, -1, np.int32)
+        )
         return View(rgb, depth, bodies, normals_from_depth(depth, self._place))
 
     def close(self) -> None:
         """Let go of the graphics context; calling it twice is allowed."""
-        self._renderer.close()
+        self._drawing.close()
 
 
 class RayCaster:

@@ -16,7 +16,7 @@ import json
 import sys
 from math import isfinite
 from pathlib import Path
-from threading import Event, Timer
+from threading import TIMEOUT_MAX, Event, Timer
 from typing import TYPE_CHECKING
 
 from roborefer_vlm.cli import asking, exits
@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     asking.check_token_use(args)
     if not (isfinite(args.deadline) and args.deadline > 0):
         raise ConfigurationError(f"--deadline is {args.deadline}; more than 0 s is needed")
+    if args.out is not None:
+        _check_writable(args.out)
     query = _query(args)
     answer = _ask(args, query)
     if args.out is not None:
@@ -124,7 +126,7 @@ def _camera(given: str | None, width: int, height: int) -> tuple[Intrinsics | No
         return read_camera(Path(given))
     try:
         fields = json.loads(given)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"--intrinsics is no JSON: {error}") from error
     return camera_of("--intrinsics", {"width": width, "height": height, **fields})
 
@@ -138,7 +140,11 @@ def _objects(path: Path | None) -> tuple[GivenObject, ...]:
 
     if path.suffix == ".json":
         path = path.with_suffix(".png")
-    return marked_objects(Instances(Source.of(path), read_names(path.with_suffix(".json"))))
+    marked = marked_objects(Instances(Source.of(path), read_names(path.with_suffix(".json"))))
+    if not marked:
+        # Without objects an engine would look for its own, which is not what was asked for.
+        raise QueryError(f"{path} marks none of the things that its JSON file names")
+    return marked
 
 
 def _ask(args: argparse.Namespace, query: Query) -> Answer:
@@ -149,7 +155,7 @@ def _ask(args: argparse.Namespace, query: Query) -> Answer:
 
     engine = create_engine(args.engine or asking.DEFAULT_ENGINE)
     over = Event()
-    timer = Timer(args.deadline, over.set)
+    timer = Timer(min(args.deadline, TIMEOUT_MAX), over.set)
     timer.daemon = True
     try:
         if engine.info.needs_depth:
@@ -183,6 +189,13 @@ def _draw(path: Path, query: Query, answer: Answer) -> None:
     picture = annotate(query.image, query.text, answer)
     is_jpeg = path.suffix.lower() in (".jpg", ".jpeg")
     _write(path, encode_jpeg(picture, 92) if is_jpeg else encode_png(picture))
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a path that cannot be written before an answer is worked out for it."""
+    if path.is_dir() or not path.parent.is_dir():
+        why = "it is a directory" if path.is_dir() else f"there is no directory {path.parent}"
+        raise ConfigurationError(f"{path} cannot be written: {why}")
 
 
 def _write(path: Path, data: bytes) -> None:

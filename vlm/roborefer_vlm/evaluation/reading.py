@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -66,9 +67,12 @@ class Record:
             RecordError: It is missing or no finite number.
         """
         value = self.fields.get(field)
-        if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
-            raise self.error(field, f"{_short(value)} is given; a finite number is needed")
-        return float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            with suppress(OverflowError):
+                number = float(value)
+                if isfinite(number):
+                    return number
+        raise self.error(field, f"{_short(value)} is given; a finite number is needed")
 
     def path(self, field: str) -> Path:
         """Return an existing file that a field names relative to the record's folder.
@@ -127,7 +131,7 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise RecordError(str(path), "-", "", str(error.strerror or error)) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(str(path), "-", "", f"this is no JSON ({error})") from error
 
 

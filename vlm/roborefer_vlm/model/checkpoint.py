@@ -167,7 +167,7 @@ def _load_part(
         source = stored[name]
         resizable = name in (_EMBEDDING, _HEAD)
         first = 1 if resizable else 0
-        if tuple(parameter.shape[first:]) != source.shape[first:]:
+        if tuple(parameter.shape[first:]) != source.shape[first:] or 0 in source.shape:
             raise CheckpointError(
                 f"{directory}: '{name}' has shape {list(source.shape)};"
                 f" {list(parameter.shape)} is needed"

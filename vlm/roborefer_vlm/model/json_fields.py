@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing; a checkpoint needs it") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}; an object is needed")
@@ -61,11 +63,14 @@ class Fields:
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
-        """Return a number greater than zero."""
+        """Return a finite number greater than zero."""
         value = self._get(key, default)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise self.error(key, value, "a number greater than 0")
-        return float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            with suppress(OverflowError):
+                number = float(value)
+                if 0 < number < inf:
+                    return number
+        raise self.error(key, value, "a finite number greater than 0")
 
     def flag(self, key: str, default: bool) -> bool:
         """Return true or false; null counts as the default."""

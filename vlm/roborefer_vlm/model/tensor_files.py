@@ -31,6 +31,8 @@ _DTYPES = {
     "F16": torch.float16,
     "BF16": torch.bfloat16,
 }
+# Buffers that older versions of transformers stored; they follow from the configuration.
+_COMPUTED = (".position_ids", ".inv_freq")
 _LONGEST_HEADER = 100_000_000
 # Values that are converted at once.
 _CHUNK = 4 << 20
@@ -163,13 +165,15 @@ def _read_header(path: Path) -> dict[str, StoredTensor]:
         text = file.read(length)
     try:
         header = json.loads(text)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is no safetensors file: {error}") from error
     if not isinstance(header, dict):
         raise CheckpointError(f"{path} is no safetensors file: its header is no object")
     header.pop("__metadata__", None)
     return {
-        name: _read_entry(path, name, entry, 8 + length, size) for name, entry in header.items()
+        name: _read_entry(path, name, entry, 8 + length, size)
+        for name, entry in header.items()
+        if not name.endswith(_COMPUTED)
     }
 
 

@@ -105,6 +105,16 @@ def test_missing_file_is_named(tmp_path, file, words):
     assert found[0].next_step
 
 
+@pytest.mark.parametrize("text", ["[]", "{", '{"a":' + "9" * 9000 + "}", "[" * 100_000])
+def test_config_that_is_no_object_is_broken(tmp_path, text):
+    copy = shutil.copytree(GOLDEN / "dyn3x3", tmp_path / "dyn3x3")
+    (copy / "config.json").write_text(text)
+
+    (found,) = check_checkpoint(copy)
+
+    assert (found.what, found.state) == ("config.json", State.BAD)
+
+
 def test_all_that_is_missing_is_named_at_once(tmp_path):
     copy = shutil.copytree(GOLDEN / "dyn3x3", tmp_path / "dyn3x3")
     shutil.rmtree(copy / "depth_tower")

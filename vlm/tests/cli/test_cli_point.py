@@ -10,6 +10,7 @@ import benchmark_layouts as lay
 import numpy as np
 import pytest
 from cli_fakes import FakeEngine
+from PIL import Image
 from roborefer_vlm.backends import registry
 from roborefer_vlm.cli.main import main
 from roborefer_vlm.drawing import POINT
@@ -193,22 +194,45 @@ def test_deadline_ends_an_engine_that_hangs(scene, engine, capsys):
         (["--depth", "none.png", "--depth-scale", "1"], "none.png: No such file"),
         (["--intrinsics", "{"], "is no JSON"),
         (["--intrinsics", "{}"], "field 'fx'"),
+        (["--intrinsics", '{"fx":' + "[" * 100_000], "is no JSON"),
+        (["--intrinsics", '{"fx":' + "9" * 400 + "}"], "a finite number is needed"),
+        (["--intrinsics", '{"fx":' + "9" * 9000 + "}"], "is no JSON"),
         (["--intrinsics", "none.json"], "none.json"),
         (["--objects", "none.png"], "none.json"),
         (["--samples", "0"], "samples is 0"),
         (["--deadline", "0"], "--deadline"),
         (["--token-file", "x"], "--url"),
-        (["--out", "none/answer.png"], "cannot be written"),
+        (["--out", "none/answer.png"], "there is no directory none"),
+        (["--out", "."], "it is a directory"),
     ],
 )
-def test_bad_input_is_refused_in_words(scene, engine, capsys, options, words):
-    engine(FakeEngine())
+def test_bad_input_is_refused_in_words_before_anyone_is_asked(
+    scene, engine, capsys, options, words
+):
+    specs = engine(FakeEngine())
     options = [str(scene / "depth.png") if option == "DEPTH" else option for option in options]
 
     code = main(["point", str(scene / "rgb.png"), "the mug", *options])
 
     assert code == 2
     assert words in capsys.readouterr().err
+    assert not specs
+
+
+def test_objects_that_mark_nothing_are_not_looked_for_in_silence(scene, engine, capsys):
+    engine(FakeEngine())
+    ids = scene / "instances.png"
+    Image.fromarray(np.zeros((lay.HEIGHT, lay.WIDTH), np.uint8)).save(ids)
+
+    assert main(["point", str(scene / "rgb.png"), "the mug", "--objects", str(ids)]) == 2
+    assert "marks none of the things" in capsys.readouterr().err
+
+
+def test_deadline_beyond_what_a_clock_counts_is_as_good_as_none(scene, engine, capsys):
+    engine(FakeEngine())
+
+    assert main(["point", str(scene / "rgb.png"), "the mug", "--deadline", "1e300"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_server_that_is_not_there_is_unavailable(scene, capsys):

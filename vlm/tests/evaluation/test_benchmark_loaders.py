@@ -292,6 +292,7 @@ def test_missing_where2place_mask_and_broken_line_are_refused(tmp_path):
     [
         ("scenes/desk/camera.json", {"fx": -1.0}, "fx, fy > 0"),
         ("scenes/desk/camera.json", {"fx": "60"}, "field 'fx'"),
+        ("scenes/desk/camera.json", {"fx": 10**400}, "field 'fx'"),
         ("scenes/desk/camera.json", {"width": 65}, "it is for 65 x 48"),
         ("scenes/desk/camera.json", {"distortion": [0.1, 0, 0, 0, 0]}, "rectify"),
         ("scenes/desk/camera.json", {"depth_scale_m": 0}, "metres per unit"),

@@ -152,6 +152,29 @@ def test_pooling_head_is_not_loaded(tiny):
     assert not any("head" in name for name, _ in model.vision_tower.named_parameters())
 
 
+def test_buffers_that_older_versions_stored_are_passed_over(checkpoint):
+    path = checkpoint()
+    buffers = {
+        "llm": {"model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(8)},
+        "vision_tower": {"vision_model.embeddings.position_ids": torch.arange(64)},
+    }
+    for part, more in buffers.items():
+        change_weights(path / part, lambda tensors, more=more: tensors | more)
+
+    load_checkpoint(path)
+
+
+def test_embedding_without_a_row_is_refused(checkpoint):
+    path = checkpoint()
+    change_weights(
+        path / "llm",
+        lambda tensors: tensors | {"model.embed_tokens.weight": torch.zeros(0, 64)},
+    )
+
+    with pytest.raises(CheckpointError, match=r"embed_tokens\.weight' has shape \[0, 64\]"):
+        load_checkpoint(path)
+
+
 def test_missing_and_unexpected_tensors_are_named(checkpoint):
     path = checkpoint()
 

@@ -132,6 +132,7 @@ def test_unknown_keys_and_absent_optional_ones_do_no_harm(checkpoint):
         ("dyn3x3", "vision_tower", {"image_size": "112"}, "whole number"),
         ("dyn3x3", "vision_tower", {"patch_size": 999}, "up to 112"),
         ("dyn3x3", "vision_tower", {"layer_norm_eps": -1}, "greater than 0"),
+        ("dyn3x3", "vision_tower", {"layer_norm_eps": 10**400}, "a finite number"),
         ("dyn3x3", "depth_tower", {"image_size": 56}, "112, as in vision_tower"),
         ("dyn3x3", "mm_projector", {"mm_projector_type": None}, "mm_projector_type"),
     ],
@@ -215,7 +216,7 @@ def test_missing_part_is_named(checkpoint, part):
         RoboReferConfig.from_directory(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", '{"a": ' * 100_000])
+@pytest.mark.parametrize("text", ["", "[]", "{", "\udcff", '{"a": ' * 100_000, "9" * 9000])
 def test_broken_json_is_named(checkpoint, text):
     path = checkpoint()
     (path / "llm" / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from roborefer_vlm.cli.checks.check import Check, State
 from roborefer_vlm.exceptions import CheckpointError
+from roborefer_vlm.model.json_fields import read_json
 
 _TOWERS = ("vision_tower", "depth_tower")
 _LONGEST_HEADER = 100_000_000
@@ -58,9 +59,9 @@ def _problems(directory: Path) -> Iterator[Check]:
         yield _bad("config.json", f"is missing in {directory}", "name the right directory")
         return
     try:
-        config = json.loads(top.read_text("utf-8"))
-    except ValueError as error:
-        yield _bad("config.json", f"is no JSON ({error})", "fetch the checkpoint again")
+        config = read_json(top)
+    except CheckpointError as error:
+        yield _bad("config.json", str(error), "fetch the checkpoint again")
         return
     parts = ["llm", "vision_tower", "mm_projector"]
     if config.get("enable_depth"):
@@ -92,8 +93,8 @@ def _weight_files(part: Path) -> list[str]:
     if not index.is_file():
         return ["model.safetensors"]
     try:
-        return sorted(set(json.loads(index.read_text("utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return sorted(set(read_json(index)["weight_map"].values()))
+    except (CheckpointError, KeyError, TypeError, AttributeError):
         # Reported as a broken file, under its own name.
         return [index.name]
 
@@ -112,7 +113,7 @@ def _file_problem(path: Path) -> str:
         try:
             header = json.loads(file.read(length))
             ends = [row["data_offsets"][1] for name, row in header.items() if name[:2] != "__"]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             return "has a broken header"
     needed = 8 + length + max(ends, default=0)
     return "" if size == needed else f"has {size} bytes; its header promises {needed}"

@@ -11,12 +11,6 @@ A golden directory holds small checkpoints, pictures and recorded results:
     train/records.json            the conversations of train.json
 
 `python -m roborefer_vlm.verification DIRECTORY` compares everything in it and ends with
-status 1 if anything lies outside its tolerance. `verify_inference` and `verify_training` do the
-same for one checkpoint and return the comparisons.
+status 1 if anything lies outside its tolerance. `inference.verify_inference` and
+`training.verify_training` do the same for one checkpoint and return the comparisons.
 """
-
-from roborefer_vlm.verification.comparison import Comparison, golden_names
-from roborefer_vlm.verification.inference import verify_inference
-from roborefer_vlm.verification.training import verify_training
-
-__all__ = ["Comparison", "golden_names", "verify_inference", "verify_training"]

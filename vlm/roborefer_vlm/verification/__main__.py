@@ -9,7 +9,12 @@ import sys
 from itertools import chain
 from pathlib import Path
 
-from roborefer_vlm.verification import golden_names, verify_inference, verify_training
+try:
+    from roborefer_vlm.verification.comparison import golden_names
+    from roborefer_vlm.verification.inference import verify_inference
+    from roborefer_vlm.verification.training import verify_training
+except ImportError as error:
+    sys.exit(f"verification needs more packages ({error}); install roborefer-vlm[model]")
 
 
 def main() -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from roborefer_vlm.verification import verify_inference
 from roborefer_vlm.verification.comparison import Comparison, close, equal, read_expected
+from roborefer_vlm.verification.inference import verify_inference
 
 
 def test_requests_give_what_the_original_gives(goldens, golden_name):

@@ -6,8 +6,7 @@ import pytest
 import torch
 from roborefer_vlm.exceptions import ConfigurationError, QueryError
 from roborefer_vlm.model.checkpoint import load_checkpoint
-from roborefer_vlm.verification import verify_training
-from roborefer_vlm.verification.training import gradient_norm
+from roborefer_vlm.verification.training import gradient_norm, verify_training
 
 
 def test_losses_gradients_and_steps_are_those_of_the_original(goldens, golden_name):

@@ -11,7 +11,7 @@ from what the camera sees, nothing else is told to the arm:
   from its outline where it has such), with the depth that the sensor measured there.
 - The place: a pixel that shows the bare table within the region where things stand, such that a
   circle around the point as large as the thing's footprint, plus 2 cm, holds nothing else, and at
-  most a tenth of it is hidden by something else than the thing itself. Where a scene has no such
+  most a tenth of it does not show. Where a scene has no such
   place for a thing, another thing is asked for; scenes without any are left out and counted.
 
 Then the tasks of the `arm` node run as they are (segmentation, self filter, grasps, placements,
@@ -130,13 +130,13 @@ def draw_request(cell: Cell, truth: View, seen: DepthView, seed: int) -> Request
         v, u = rng.choice(np.argwhere(inner if inner.any() else shown))
         for row, column in rng.permutation(spots)[:2000]:
             goal = table.points[row, column, :2]
-            if _has_room(cell, ids[int(body)], goal, table, bodies == body, bodies == 0):
+            if _has_room(cell, ids[int(body)], goal, table, bodies == 0):
                 name = ids[int(body)]
                 return Request(name, (int(u), int(v)), (int(column), int(row)), goal)
     return None
 
 
-def _has_room(cell: Cell, name: str, goal: Array, view: DepthView, own: Any, bare: Any) -> bool:
+def _has_room(cell: Cell, name: str, goal: Array, view: DepthView, bare: Any) -> bool:
     makes = {thing.name: thing.make for thing in cell.placed}
     radius = _radius(makes[name]) + FREE_M
     for other, make in makes.items():
@@ -152,7 +152,7 @@ def _has_room(cell: Cell, name: str, goal: Array, view: DepthView, own: Any, bar
     columns, rows = np.round(pixels).astype(int).T
     height, width = bare.shape
     inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    seen = (bare | own)[np.where(inside, rows, 0), np.where(inside, columns, 0)] & inside
+    seen = bare[np.where(inside, rows, 0), np.where(inside, columns, 0)] & inside
     return bool(seen.mean() >= 1 - MOST_HIDDEN)
 
 
@@ -206,8 +206,8 @@ def settings() -> Settings:
         robot=robot_named("ur5"),
         gripper=Gripper(),
         home=np.array(HOME),
-        low=np.array([0.05, -0.60, -0.02]),
-        high=np.array([0.90, 0.60, 0.80]),
+        low=np.array([-0.60, -0.80, -0.02]),
+        high=np.array([0.95, 0.80, 1.30]),
         max_attempts=2,
     )
 

@@ -23,6 +23,8 @@ SAME_DEPTH_M = 0.006
 # Of a thing's pixels at least this many must be visible to say whether it is still there.
 _LEAST_VISIBLE = 0.3
 _LEAST_PIXELS = 20
+# Headings of the box around a thing that are tried within a quarter turn.
+_BOX_HEADINGS = 18
 # The surface under a place is measured this far around it, metres.
 _SURFACE_M = 0.015
 # More than this above the table, a place lies on or in a thing, which may then be touched, metres.
@@ -112,7 +114,7 @@ def appeared(before: Scene, now: Scene, place: Array, reach: float) -> Mask:
 
 
 def solid_of(scene: Scene, target: Mask) -> Held:
-    """The target as a box along the axes of the base, as far as it was seen.
+    """The target as an upright box, turned as it stands, as far as it was seen.
 
     Raises:
         SceneError: Too few of its pixels have a depth.
@@ -120,11 +122,17 @@ def solid_of(scene: Scene, target: Mask) -> Held:
     points = scene.look.view.points[target & scene.look.view.valid]
     if len(points) < 10:
         raise SceneError(f"only {len(points)} pixels of the target have a depth; 10 are needed")
-    low, high = np.percentile(points, [1, 99], axis=0)
-    # It stands on its support; a little above, or the support would seem to be touched.
-    low[2] = scene.support + 0.006
+    headings = np.linspace(0, np.pi / 2, _BOX_HEADINGS, endpoint=False)
+    axes = np.stack([np.cos(headings), np.sin(headings)], axis=1)
+    across = np.stack([-axes[:, 1], axes[:, 0]], axis=1)
+    spans = [np.percentile(points[:, :2] @ side.T, [1, 99], axis=0) for side in (axes, across)]
+    best = int(np.prod([high - low for low, high in spans], axis=0).argmin())
     pose = np.eye(4)
-    pose[:3, 3] = (low + high) / 2
+    pose[:2, 0], pose[:2, 1] = axes[best], across[best]
+    # It stands on its support; a little above, or the support would seem to be touched.
+    low = np.array([spans[0][0][best], spans[1][0][best], scene.support + 0.006])
+    high = np.array([spans[0][1][best], spans[1][1][best], np.percentile(points[:, 2], 99)])
+    pose[:3, 3] = pose[:3, :3] @ ((low + high) / 2)
     size = np.maximum(high - low - 0.004, 0.005)
     return Held("held", (Obstacle("held", Shape.BOX, size, pose),))
 

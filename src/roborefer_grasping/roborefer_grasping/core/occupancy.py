@@ -10,7 +10,7 @@ have to enter to take it and which is therefore an obstacle of its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,7 +49,8 @@ class OccupancySettings:
         high: Highest x, y and z, metres.
         voxel: Edge of a voxel, metres.
         vouched: Boxes (low, high) that are free as far as anybody knows although no camera sees
-            them, such as above the arm's elbow and around its base.
+            them, such as above the arm's elbow, around its base, and at either side of the
+            picture, above what may stand there.
     """
 
     low: tuple[float, float, float] = (0.15, -0.55, 0.0)
@@ -59,6 +60,8 @@ class OccupancySettings:
         default_factory=lambda: (
             ((-1.0, -1.0, 0.30), (1.2, 1.0, 1.5)),
             ((-1.0, -0.30, 0.02), (0.27, 0.30, 1.5)),
+            ((-1.0, -1.0, 0.14), (1.2, -0.24, 1.5)),
+            ((-1.0, 0.24, 0.14), (1.2, 1.0, 1.5)),
         )
     )
 
@@ -76,6 +79,7 @@ def obstacles_from_depth(
     settings: OccupancySettings,
     target: Mask | None = None,
     robot: Mask | None = None,
+    taken: Callable[[Array], Mask] | None = None,
 ) -> list[Obstacle]:
     """Build boxes around everything that is not known to be free.
 
@@ -85,6 +89,8 @@ def obstacles_from_depth(
         settings: Volume and resolution.
         target: Pixels of the thing to be grasped; it and its shadow get names of their own.
         robot: Pixels that show the robot itself, which is no obstacle.
+        taken: Tells which points, shape (N, 3), the robot takes up, so that nothing else is there
+            although the camera cannot see it.
 
     Returns:
         Boxes named "surroundings", "unseen", "target", "target_shadow", and "support", a slab
@@ -96,6 +102,10 @@ def obstacles_from_depth(
     if not view.measured.any():
         raise SceneError("the depth image holds no measurement; look at camera and lens")
     labels, origin = classify(view, support_height, settings, target, robot)
+    if taken is not None:
+        unknown = np.argwhere(labels == HIDDEN)
+        inside = unknown[taken(origin + settings.voxel * (unknown + 0.5))]
+        labels[tuple(inside.T)] = FREE
     boxes = []
     for label, name in _NAMES.items():
         if label == HIDDEN:

@@ -16,6 +16,8 @@ from roborefer_grasping.core.view import DepthView, Mask
 from roborefer_grasping.exceptions import SceneError
 
 Cells = npt.NDArray[np.bool_]
+# Quality, yaw, offset in x and y, and clearance of a place.
+_Entry = tuple[float, float, float, float, float]
 CELL_M = 0.005
 # How uneven the support may be under the footprint, metres.
 UNEVEN_M = 0.012
@@ -143,8 +145,17 @@ def propose_placements(
                     continue
                 quality = 0.6 * (1 - aside / (tolerance + 1e-9)) + 0.4 * min(1.0, clearance / 0.05)
                 found.append((quality, yaw, dx, dy, clearance))
-    found.sort(key=lambda entry: -entry[0])
-    return [_placement(place, footprint, *entry) for entry in found[:most]]
+    return [_placement(place, footprint, *entry) for entry in _by_turns(found)[:most]]
+
+
+def _by_turns(found: list[_Entry]) -> list[_Entry]:
+    """Best first, but each heading once before any comes again, for those who try only a few."""
+    rank: dict[float, int] = {}
+    order = []
+    for entry in sorted(found, reverse=True):
+        rank[entry[1]] = rank.get(entry[1], 0) + 1
+        order.append((rank[entry[1]], -entry[0], entry))
+    return [entry for _, _, entry in sorted(order)]
 
 
 def _placement(

@@ -15,7 +15,10 @@ from roborefer_grasping.exceptions import SceneError
 # Less than this above the support is the support, metres: twice the noise at a metre.
 ABOVE_SUPPORT_M = 0.006
 # Neighbouring pixels that are farther apart than this belong to different things, metres.
-DEPTH_STEP_M = 0.012
+DEPTH_STEP_M = 0.010
+# Holes up to this far from a measurement take over its depth, so that what a sensor loses at the
+# rim of a cup does not cut it in two, pixels.
+_BRIDGE_PX = 3
 # A referred pixel this close to a thing means it, pixels.
 SNAP_PX = 8
 SMALLEST_PX = 25
@@ -74,7 +77,7 @@ def segment_at(
     # Specks are no things.
     labels[np.bincount(labels.ravel())[labels] < SMALLEST_PX] = 0
     row, column = round(v), round(u)
-    label = int(labels[row, column])
+    label = int(labels[row, column]) or _around(labels, row, column)
     if not label:
         window = np.s_[
             max(0, row - SNAP_PX) : row + SNAP_PX + 1,
@@ -96,10 +99,12 @@ def segment_at(
 def things(view: DepthView, support: float, ignored: Mask | None = None) -> npt.NDArray[np.int32]:
     """Number the connected things above the support from 1; 0 is none of them."""
     with np.errstate(invalid="ignore"):
-        above = view.measured & (view.points[..., 2] > support + ABOVE_SUPPORT_M)
+        high = view.measured & (view.points[..., 2] > support + ABOVE_SUPPORT_M)
+    far, nearest = ndimage.distance_transform_edt(~view.measured, return_indices=True)
+    above = high[tuple(nearest)] & (far <= _BRIDGE_PX)
     if ignored is not None:
         above &= ~ignored
-    depth = np.where(above, view.depth_m, np.nan)
+    depth = np.where(above, view.depth_m[tuple(nearest)], np.nan)
     # Between the pixels of a doubled grid lies the link to each neighbour, cut where depth steps.
     height, width = depth.shape
     fine = np.zeros((2 * height - 1, 2 * width - 1), bool)
@@ -108,4 +113,16 @@ def things(view: DepthView, support: float, ignored: Mask | None = None) -> npt.
         fine[::2, 1::2] = np.abs(np.diff(depth, axis=1)) < DEPTH_STEP_M
         fine[1::2, ::2] = np.abs(np.diff(depth, axis=0)) < DEPTH_STEP_M
     labels, _ = ndimage.label(fine)
-    return np.asarray(labels[::2, ::2], np.int32)
+    return np.where(high & above, labels[::2, ::2], 0).astype(np.int32)
+
+
+def _around(labels: npt.NDArray[np.int32], row: int, column: int) -> int:
+    """Number of the thing whose pixels enclose a pixel, as the rim of a plate its floor; or 0."""
+    for number, box in enumerate(ndimage.find_objects(labels), 1):
+        if box is None or not (box[0].start < row < box[0].stop):
+            continue
+        if box[1].start < column < box[1].stop:
+            filled = ndimage.binary_fill_holes(labels[box] == number)
+            if filled[row - box[0].start, column - box[1].start]:
+                return number
+    return 0

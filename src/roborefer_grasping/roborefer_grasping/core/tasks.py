@@ -33,6 +33,8 @@ from roborefer_grasping.core.world import Held, World
 _WAYS = 6
 # How many placements decide whether a grasp could put the thing down.
 _PLACES_PER_GRASP = 12
+# The jaw lets go by opening so far; the first that leaves fingers and surroundings apart, metres.
+_LET_GO_M = (0.03, 0.015, 0.008)
 # A grasp this much worse than the best one is left for later, however near it is.
 _QUALITY_BAND = 0.08
 
@@ -142,6 +144,7 @@ class TaskPlanner:
             placeable: Tells whether a grasp could also put the thing down where it shall go.
         """
         until = monotonic() + self.settings.deadline_s
+        world = without_robot(world, self.robot, self.gripper, start)
         variants = sorted((v for g in grasps for v in with_tilts(g)), key=lambda g: -g.quality)
         if not variants:
             return NoPlan(Failure.NO_GRASP, "the jaw fits nowhere on what was seen of the target")
@@ -241,9 +244,12 @@ class TaskPlanner:
         if approach.trajectory is None:
             return _no_path(approach)
         end = way.configurations[-1]
-        empty = replace(landing, held=None, jaw=min(self.gripper.opening, world.jaw + 0.03))
-        depart = self._retreat(end, empty)
-        if depart.trajectory is None:
+        for wider in _LET_GO_M:
+            empty = replace(landing, held=None, jaw=min(self.gripper.opening, world.jaw + wider))
+            depart = self._retreat(end, empty)
+            if depart.trajectory is not None:
+                break
+        else:
             return _no_path(depart)
         worlds = (world, landing, empty)
         return TaskPlan(

@@ -143,8 +143,14 @@ class Simulator(Node):
             self._publish_joints()
         if self._camera_stride and simulation.steps % self._camera_stride == 0:
             self._pictures += 1
-            cell = simulation.cell
-            self._studio.expose(cell.model, cell.data, simulation.steps, self._pictures)
+            if self._is_watched():
+                cell = simulation.cell
+                self._studio.expose(cell.model, cell.data, simulation.steps, self._pictures)
+
+    def _is_watched(self) -> bool:
+        """Whether anybody wants pictures; drawing them for nobody would only cost time."""
+        publishers = (self._color_publisher, self._depth_publisher, self._info_publisher)
+        return any(publisher.get_subscription_count() for publisher in publishers)
 
     def _publish_joints(self) -> None:
         simulation = self._simulation

@@ -61,6 +61,10 @@ class Reason(StrEnum):
     GRIPPER_FAULT = "ARM_GRIPPER_FAULT"
 
 
+# Somebody or something else wants the task to end.
+INTERRUPTIONS = frozenset({Reason.CANCELED, Reason.STOPPED, Reason.TIMEOUT, Reason.NOT_ACTIVE})
+
+
 class Phase(StrEnum):
     """What a task is doing; values are the constants of roborefer_msgs/Phase."""
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from roborefer_grasping.core.columns import columns_around
 from roborefer_grasping.core.grasps import Grasp, narrowest_width, propose_grasps
-from roborefer_grasping.core.motion import Phase, Reason, TaskFailure
-from roborefer_grasping.core.motion_reference import Reference, find
+from roborefer_grasping.core.motion import INTERRUPTIONS, Phase, Reason, TaskFailure
+from roborefer_grasping.core.motion_reference import Reference, check_inside, find
 from roborefer_grasping.core.motion_scene import (
     Scene,
     on_surface,
@@ -97,20 +97,25 @@ class PickTask(Task):
             raise TaskFailure(
                 Reason.INVALID_GOAL, f"grip_force is {wish.force}; 0 or more is needed"
             )
+        for place in (wish.reference, wish.place):
+            if place is not None and place.position is not None:
+                check_inside(place.position, self.settings.low, self.settings.high)
+        self.clear_view(wish.plan_only)
         last: TaskFailure | None = None
-        while True:
+        for attempt in range(self.settings.max_attempts):
             try:
-                self._attempt(wish, last is not None)
+                self._attempt(wish, attempt > 0)
                 return
             except TaskFailure as failure:
-                again = failure.reason in _TRY_AGAIN
                 # With other grasps used up, why the ones that were tried failed is what counts.
-                if last is not None and not again and failure.reason in _OUT_OF_CHOICES:
+                if last is not None and failure.reason in _OUT_OF_CHOICES:
                     raise last from failure
-                if not again or self.record.attempts >= self.settings.max_attempts:
+                if failure.reason not in _TRY_AGAIN:
                     raise
                 last = failure
-                self._withdraw()
+                self._withdraw_after(failure)
+        assert last is not None
+        raise last
 
     # --- one attempt --------------------------------------------------------------------------
     def _attempt(self, wish: PickWish, again: bool) -> None:
@@ -129,12 +134,7 @@ class PickTask(Task):
     def _measure(self, wish: PickWish, again: bool) -> _Target:
         scene = self.see(self.body.now_ns() if again else 0)
         view, settings = scene.look.view, self.settings
-        try:
-            spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
-        except TaskFailure as failure:
-            if again and failure.reason is Reason.NOTHING_THERE:
-                raise TaskFailure(Reason.TARGET_MOVED, str(failure)) from failure
-            raise
+        spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
         self.enter(Phase.CHOOSING)
         try:
             mask = segment_at(view, spot.u, spot.v, scene.support, scene.robot)
@@ -219,7 +219,7 @@ class PickTask(Task):
         self._way_back.append((plan.approach, plan.worlds[1]))
         self.enter(Phase.GRASPING)
         self._close(plan.grasp, force, wish, target)
-        carried = replace(plan.worlds[2], jaw=self.body.jaw())
+        carried = replace(plan.worlds[2], jaw=self.jaw())
         self.move(Phase.LIFTING, plan.depart, carried)
         self._way_back = []
         self.enter(Phase.VERIFYING)
@@ -273,6 +273,15 @@ class PickTask(Task):
                 " held and refer again",
             )
 
+    def _withdraw_after(self, failure: TaskFailure) -> None:
+        """Withdraw; when there is no way back, what led here is what counts."""
+        try:
+            self._withdraw()
+        except TaskFailure as trouble:
+            if trouble.reason in INTERRUPTIONS:
+                raise
+            raise failure from trouble
+
     def _withdraw(self) -> None:
         """Go back on the way that was verified, so that the camera sees the scene again."""
         self.enter(Phase.RETREATING)
@@ -280,14 +289,16 @@ class PickTask(Task):
         if not way:
             self.grip(self.settings.gripper.opening)
             scene = self.see(self.body.now_ns())
-            self.go_home(self.world(self.obstacles(scene)))
+            self.go_home(replace(self.world(self.obstacles(scene)), jaw=self.jaw()))
             return
         self.grip(way[-1][1].jaw)
         for trajectory, world in reversed(way):
             self.move(Phase.RETREATING, _reversed(trajectory), world)
 
 
-_OUT_OF_CHOICES = {Reason.NO_GRASP, Reason.UNREACHABLE, Reason.NO_PATH}
+_OUT_OF_CHOICES = {
+    Reason.NO_GRASP, Reason.UNREACHABLE, Reason.NO_PATH, Reason.NOTHING_THERE,
+}  # fmt: skip
 
 
 def _same(one: Grasp, other: Grasp) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from roborefer_grasping.core.motion import Phase, Reason, TaskFailure
-from roborefer_grasping.core.motion_reference import Reference, find
+from roborefer_grasping.core.motion_reference import Reference, check_inside, find
 from roborefer_grasping.core.motion_scene import Scene, appeared, on_surface, thing_under
 from roborefer_grasping.core.motion_task import HeldThing, Task, failure_of
 from roborefer_grasping.core.occupancy import SHADOW, TARGET
@@ -25,8 +25,6 @@ from roborefer_grasping.core.tasks import NoPlan, TaskPlan
 from roborefer_grasping.core.world import World
 from roborefer_grasping.exceptions import SceneError
 
-# The pads open this far beyond what they held to let go, metres.
-_LET_GO_M = 0.03
 # How far from its place a thing is looked for, beyond its own size, metres.
 _LOOK_AROUND_M = 0.10
 
@@ -65,15 +63,18 @@ class PlaceTask(Task):
         self.enter(Phase.CHECKING)
         held = self._held(wish)
         _check_numbers(wish)
-        scene = self.see()
         settings = self.settings
+        if wish.reference.position is not None:
+            check_inside(wish.reference.position, settings.low, settings.high)
+        self.clear_view(wish.plan_only)
+        scene = self.see(self.body.now_ns())
         spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
         place = on_surface(scene, spot.position)
         self.enter(Phase.CHOOSING)
-        placements = self._placements(wish, scene, place, held.footprint)
+        placements = self._placements(wish, scene, place, held)
         under = thing_under(scene, place, held.footprint)
         world = self.world(self.obstacles(scene, under))
-        world = replace(world, held=held.solids, jaw=scene.look.jaw)
+        world = replace(world, held=held.solids, jaw=self.jaw())
         if under is not None:
             names = {o.name for o in world.obstacles} & {TARGET, SHADOW}
             world = world.allowing(*names)
@@ -111,21 +112,23 @@ class PlaceTask(Task):
         return held
 
     def _placements(
-        self, wish: PlaceWish, scene: Scene, place: Array, footprint: Footprint
+        self, wish: PlaceWish, scene: Scene, place: Array, held: HeldThing
     ) -> list[Placement]:
         tolerance = wish.tolerance or self.settings.tolerance
         yaws = None
         if wish.yaw is not None:
-            middle = wish.yaw + wish.reference.yaw_offset
+            # Placements turn the thing from how it stood when it was taken.
+            stood = _box_pose(held.grasp.pose, held)
+            middle = wish.yaw + wish.reference.yaw_offset - float(np.arctan2(*stood[1::-1, 0]))
             spread = wish.yaw_tolerance or self.settings.yaw_tolerance
             yaws = tuple(middle + spread * share for share in (0.0, -0.5, 0.5, -1.0, 1.0))
         found = propose_placements(
-            scene.look.view, place, footprint,
+            scene.look.view, place, held.footprint,
             ignored=scene.robot, tolerance=tolerance, yaws=yaws,
         )  # fmt: skip
         if found:
             return found
-        if _occupied(scene, place, footprint):
+        if _occupied(scene, place, held.footprint):
             raise TaskFailure(
                 Reason.PLACE_OCCUPIED,
                 "something stands where the thing should go; refer to a free place",
@@ -140,7 +143,7 @@ class PlaceTask(Task):
         self.move(Phase.MOVING, plan.free, plan.worlds[0])
         self.move(Phase.APPROACHING, plan.approach, plan.worlds[1])
         self.enter(Phase.RELEASING)
-        opening = min(settings.gripper.opening, held.width + _LET_GO_M)
+        opening = plan.worlds[2].jaw
         grip = self.body.grip(opening, settings.force)
         if not grip.interrupted or grip.width > held.width + settings.least_width:
             self.hand.held = None

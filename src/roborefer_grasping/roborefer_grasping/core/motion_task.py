@@ -28,12 +28,15 @@ from roborefer_grasping.core.planning.interface import (
 from roborefer_grasping.core.planning.timing import joined
 from roborefer_grasping.core.presence import without_robot
 from roborefer_grasping.core.robot import Array, Limits
+from roborefer_grasping.core.self_filter import on_robot
 from roborefer_grasping.core.tasks import Failure, NoPlan, TaskPlan, TaskPlanner
 from roborefer_grasping.core.view import Mask
 from roborefer_grasping.core.world import Held, Obstacle, World
 
 # The arm has come to rest when it is this close to where a motion ends, radians.
 _SETTLED_RAD = 0.008
+# Farther than this from home, the arm may hide something, radians.
+_AT_HOME_RAD = 0.1
 _FAILURES = {
     Failure.NO_GRASP: Reason.NO_GRASP,
     Failure.UNREACHABLE: Reason.UNREACHABLE,
@@ -135,15 +138,23 @@ class Task:
 
     def obstacles(self, scene: Scene, touched: Mask | None = None) -> list[Obstacle]:
         """Solids of a scene; what shows up in a mask is named "target" and "target_shadow"."""
-        view, volume = scene.look.view, self.settings.scene
-        return obstacles_from_depth(view, scene.support, volume, touched, scene.robot)
+        look, volume, settings = scene.look, self.settings.scene, self.settings
+        held = self.hand.held.solids if self.hand.held else None
+        # As far around the robot as a voxel of hidden space and the padding reach.
+        margin = 2 * volume.voxel + World().padding
+
+        def taken(points: Array) -> Mask:
+            arm, hand = settings.robot, settings.gripper
+            return on_robot(points, arm, hand, look.joints, look.jaw, held, margin)
+
+        return obstacles_from_depth(look.view, scene.support, volume, touched, scene.robot, taken)
 
     # --- telling ------------------------------------------------------------------------------
     def enter(self, phase: Phase) -> None:
         """Begin a phase: the place where every task may be ended."""
         self.record.phase = phase
-        self.body.check()
         self.report()
+        self.body.check()
 
     def report(self, passed_s: float = 0.0) -> None:
         """Send feedback."""
@@ -228,6 +239,18 @@ class Task:
                 raise
             return False
         return True
+
+    def clear_view(self, plan_only: bool) -> None:
+        """Go home when the arm stands in the picture, so that the camera sees the scene."""
+        away = np.abs(self.body.joints() - self.settings.home).max()
+        if away > _AT_HOME_RAD and self.settings.home_first and not plan_only:
+            scene = self.see()
+            held = self.hand.held.solids if self.hand.held else None
+            self.go_home(replace(self.world(self.obstacles(scene)), held=held, jaw=self.jaw()))
+
+    def jaw(self) -> float:
+        """Present distance of the pads as the collision world wants it."""
+        return float(np.clip(self.body.jaw(), 0.0, self.settings.gripper.opening))
 
     def grip(self, opening: float, force: float | None = None) -> float:
         """Move the pads and return their distance, metres."""

@@ -119,6 +119,7 @@ TABLE = (
     Row("task.approach_m", _TASK.approach_m, "Straight way to a grasp, metres.", 0.03, 0.3),
     Row("task.lift_m", _TASK.lift_m, "Straight way up after a grasp, metres.", 0.03, 0.3),
     Row("task.retreat_m", _TASK.retreat_m, "Straight way back after a place, metres.", 0.03, 0.3),
+    Row("task.home_first", True, "Go home before looking, when the arm stands elsewhere."),
     Row("task.home_after_pick", True, "Go home with what was taken, so that the camera sees."),
     Row("task.home_after_place", True, "Go home after letting go, so that the camera sees."),
     Row("place.tolerance", 0.02, "Farthest from the referred place, metres.", 0.005, 0.2),
@@ -208,6 +209,7 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
         tolerance=number("place.tolerance"),
         yaw_tolerance=number("place.yaw_tolerance"),
         missed=number("place.missed_m"),
+        home_first=bool(values["task.home_first"]),
         home_after_pick=bool(values["task.home_after_pick"]),
         home_after_place=bool(values["task.home_after_place"]),
     )

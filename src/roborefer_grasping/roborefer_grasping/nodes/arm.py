@@ -69,8 +69,8 @@ class ArmNode(LifecycleNode):
     Parameters: config/*.yaml, made from core/parameters.py.
     """
 
-    def __init__(self) -> None:
-        super().__init__("arm")
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("arm", **kwargs)
         declare(self)
         self._hand = Hand()
         self._busy = threading.Lock()
@@ -245,8 +245,11 @@ class ArmNode(LifecycleNode):
             handle.canceled()
         else:
             handle.abort()
-        log = self.get_logger().info if record.reason is None else self.get_logger().warning
-        log(f"{name}: {record.reason.value if record.reason else 'done'} {record.message}".strip())
+        # rclpy binds a severity to the line that logs.
+        if record.reason is None:
+            self.get_logger().info(f"{name}: done")
+        else:
+            self.get_logger().warning(f"{name}: {record.reason.value}: {record.message}")
         return record
 
     def _run_alone(

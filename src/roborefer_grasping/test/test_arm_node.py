@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node against the simulator: actions, refusals, cancel and stop in motion, lifecycle."""
+
+import threading
+from time import monotonic
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Duration
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool
+from visualization_msgs.msg import MarkerArray
+
+from roborefer_msgs.action import Pick, Place
+from roborefer_msgs.msg import ErrorCode, HeldObject, Phase
+
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+BLOCK_AT = (0.45, 0.05, 0.045)
+# From the moment of asking until the arm is at rest, seconds of the robot's time: the ramp itself,
+# the time of messages, and the servos' own settling on a machine that does other things too.
+REST_S = 0.5
+
+
+@pytest.fixture(scope="module")
+def running(start):
+    # The clock of the simulation begins at zero, so old references must be young.
+    with start({"reference.max_age_s": 2.0}) as bench:
+        bench.spawn("library:block?color=red", "block", *BLOCK_AT[:2])
+        assert bench.transition("configure")
+        assert bench.transition("activate")
+        bench.wait_for_time(4.0)
+        yield bench
+
+
+@pytest.fixture
+def bench(running):
+    yield running
+    running.client.create_publisher(Bool, "stop", LATCHED).publish(Bool(data=False))
+
+
+def pick(bench, *place, **fields):
+    return Pick.Goal(reference=bench.reference(*(place or BLOCK_AT)), **fields)
+
+
+def watch_until_rest(bench, since_s):
+    """Wait for rest; return how long it took in the simulation's time."""
+    limit = monotonic() + 10
+    while monotonic() < limit:
+        if bench.speed() < 0.02:
+            return bench.simulator._simulation.now_s - since_s
+    raise AssertionError("the arm did not come to rest")
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (lambda g: setattr(g.reference.header.stamp, "sec", 0), ErrorCode.ARM_REFERENCE_STALE),
+        (lambda g: setattr(g.reference.header.stamp, "sec", 10**6), ErrorCode.ARM_REFERENCE_STALE),
+        (
+            lambda g: setattr(g.reference.pose.pose.pose.position, "x", float("nan")),
+            ErrorCode.INVALID_GOAL,
+        ),
+        (
+            lambda g: setattr(g.reference.pose.header, "frame_id", "moon"),
+            ErrorCode.UNKNOWN_FRAME,
+        ),
+        (
+            lambda g: setattr(g.reference.pose.pose.pose.position, "x", 3.0),
+            ErrorCode.ARM_OUTSIDE_WORKSPACE,
+        ),
+        (lambda g: setattr(g, "velocity_scaling", 1.5), ErrorCode.INVALID_GOAL),
+        (lambda g: setattr(g, "acceleration_scaling", float("nan")), ErrorCode.INVALID_GOAL),
+        (lambda g: setattr(g, "grip_force", -1.0), ErrorCode.INVALID_GOAL),
+        (lambda g: setattr(g, "deadline", Duration(sec=-1)), ErrorCode.INVALID_GOAL),
+        (lambda g: setattr(g, "deadline", Duration(nanosec=1000)), ErrorCode.TIMEOUT),
+    ],
+)
+def test_goals_that_cannot_be_used_are_refused_with_the_arm_still(bench, change, code):
+    goal = pick(bench)
+    change(goal)
+    before = bench.simulator._simulation.joints().position[:6]
+
+    result = bench.send("pick", goal).result()
+
+    assert result.error_code == code, result.error_msg
+    assert result.error_msg
+    assert not result.held_object.held
+    np.testing.assert_allclose(
+        bench.simulator._simulation.joints().position[:6], before, atol=1e-3
+    )
+
+
+def test_an_empty_gripper_cannot_place(bench):
+    result = bench.send("place", Place.Goal(reference=bench.reference(0.5, -0.15, 0.0))).result()
+
+    assert result.error_code == ErrorCode.ARM_GRIPPER_EMPTY
+    assert result.phase == Phase.CHECKING
+
+
+def test_plan_only_shows_the_scene_and_moves_nothing(bench):
+    scenes, shown = [], threading.Event()
+    subscription = bench.client.create_subscription(
+        MarkerArray, "planning_scene_markers", lambda m: (scenes.append(m), shown.set()), LATCHED
+    )
+
+    result = bench.send("pick", pick(bench, plan_only=True)).result()
+
+    assert result.error_code == ErrorCode.SUCCESS, result.error_msg
+    assert len(result.trajectory.points) > 50
+    assert result.trajectory.joint_names[0] == "shoulder_pan_joint"
+    assert result.grasp_pose.header.frame_id == "base_link"
+    assert result.grasp_quality > 0.3
+    assert result.attempts == 0
+    assert shown.wait(5)
+    assert {"target", "support"} <= {m.ns for m in scenes[-1].markers}
+    bench.client.destroy_subscription(subscription)
+
+
+def test_a_second_goal_is_told_that_the_arm_is_busy(bench):
+    first = bench.send("pick", pick(bench, plan_only=True))
+
+    second = bench.send("pick", pick(bench, plan_only=True)).result()
+
+    assert second.error_code == ErrorCode.BUSY
+    assert first.result().error_code == ErrorCode.SUCCESS
+
+
+@pytest.mark.parametrize("how", ["cancel", "stop"])
+def test_a_moving_arm_comes_to_rest_on_its_path(bench, how):
+    moving = threading.Event()
+    sent = bench.send("pick", pick(bench), lambda phase: phase == Phase.MOVING and moving.set())
+    assert moving.wait(30)
+    limit = monotonic() + 10
+    while bench.speed() < 0.4 and monotonic() < limit:
+        pass
+    assert bench.speed() >= 0.4
+    since = bench.simulator._simulation.now_s
+
+    if how == "cancel":
+        sent.cancel()
+    else:
+        publisher = bench.client.create_publisher(Bool, "stop", LATCHED)
+        publisher.publish(Bool(data=True))
+    took = watch_until_rest(bench, since)
+    result = sent.result()
+
+    assert took < REST_S
+    expected = ErrorCode.CANCELED if how == "cancel" else ErrorCode.STOPPED
+    assert result.error_code == expected, result.error_msg
+    assert not result.held_object.held
+    if how == "stop":
+        assert bench.send("pick", pick(bench)).result().error_code == ErrorCode.STOPPED
+
+
+def test_a_controller_that_gives_up_leaves_the_arm_still(bench):
+    bench.set_parameter("simulator", "fault.controller_abort", True)
+    try:
+        result = bench.send("pick", pick(bench)).result()
+    finally:
+        bench.set_parameter("simulator", "fault.controller_abort", False)
+
+    assert result.error_code in (
+        ErrorCode.ARM_EXECUTION_ABORTED,
+        ErrorCode.ARM_TRAJECTORY_REJECTED,
+    ), result.error_msg
+    assert bench.speed() < 0.02
+
+
+def test_without_a_camera_there_is_no_scene(bench):
+    bench.set_parameter("simulator", "fault.camera", "lost")
+    try:
+        result = bench.send("pick", pick(bench)).result()
+    finally:
+        bench.set_parameter("simulator", "fault.camera", "none")
+
+    assert result.error_code == ErrorCode.ARM_NO_DEPTH
+    assert "camera" in result.error_msg
+
+
+def test_a_camera_lost_in_motion_stops_the_arm(bench):
+    def lose(phase):
+        if phase == Phase.MOVING:
+            threading.Thread(
+                target=bench.set_parameter, args=("simulator", "fault.camera", "lost")
+            ).start()
+
+    try:
+        result = bench.send("pick", pick(bench), lose).result()
+    finally:
+        bench.set_parameter("simulator", "fault.camera", "none")
+
+    assert result.error_code == ErrorCode.ARM_NO_DEPTH
+    assert result.phase in (Phase.MOVING, Phase.APPROACHING)
+    assert bench.speed() < 0.02
+
+
+def test_an_inactive_node_refuses_and_an_active_one_reports(bench):
+    assert bench.transition("deactivate")
+    refused = bench.send("pick", pick(bench)).result()
+    assert bench.transition("activate")
+    heard, ready = [], threading.Event()
+
+    def take(message):
+        for status in message.status:
+            if status.name == "arm: readiness":
+                heard.append({v.key: v.value for v in status.values} | {"m": status.message})
+                ready.set()
+
+    subscription = bench.client.create_subscription(DiagnosticArray, "diagnostics", take, 10)
+    assert ready.wait(10)
+    bench.client.destroy_subscription(subscription)
+
+    assert refused.error_code == ErrorCode.NOT_ACTIVE
+    assert heard[0]["planner"] == "embedded"
+    assert heard[0]["active"] == "True"
+
+
+def test_a_block_is_picked_and_placed_end_to_end(bench):
+    held, known = [], threading.Event()
+    subscription = bench.client.create_subscription(
+        HeldObject, "held_object", lambda m: (held.append(m), m.held and known.set()), LATCHED
+    )
+
+    picked = bench.send("pick", pick(bench))
+    result = picked.result()
+
+    assert result.error_code == ErrorCode.SUCCESS, result.error_msg
+    assert result.held_object.held
+    assert result.held_object.width_m == pytest.approx(0.045, abs=0.004)
+    assert bench.where("block")[2] > 0.1
+    order = [Phase.PLANNING, Phase.MOVING, Phase.APPROACHING, Phase.LIFTING]
+    # An arm that stands elsewhere goes home first, which is checked, too.
+    after = picked.phases[picked.phases.index(Phase.CHOOSING) :]
+    assert [phase for phase in after if phase in order] == order
+    assert known.wait(5)
+    assert held[-1].label == "thing"
+    full = bench.send("pick", pick(bench)).result()
+    assert full.error_code == ErrorCode.ARM_GRIPPER_FULL
+    placed = bench.send("place", Place.Goal(reference=bench.reference(0.5, -0.15, 0.0))).result()
+    assert placed.error_code == ErrorCode.SUCCESS, placed.error_msg
+    assert not placed.held_object.held
+    assert placed.position_error < 0.02
+    assert np.hypot(*(bench.where("block")[:2] - [0.5, -0.15])) < 0.02
+    bench.client.destroy_subscription(subscription)

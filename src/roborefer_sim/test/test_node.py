@@ -3,7 +3,9 @@
 """What the node publishes: pictures, joints, clock, frames, faults."""
 
 import threading
+from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -188,3 +190,15 @@ def test_every_parameter_is_described_with_its_range(bench):
         assert descriptor.read_only != row.changeable
         ranges = len(descriptor.integer_range) + len(descriptor.floating_point_range)
         assert ranges == (row.low is not None)
+
+
+def test_warnings_of_physics_go_to_the_log(bench, capfd):
+    ball = "<body><freejoint/><geom size='1'/></body>"
+    model = mujoco.MjModel.from_xml_string(f"<mujoco><worldbody>{ball}</worldbody></mujoco>")
+    data = mujoco.MjData(model)
+    data.qpos[0] = 1e12
+
+    mujoco.mj_step(model, data)
+
+    assert "MuJoCo: Nan, Inf or huge value in QPOS" in capfd.readouterr().err
+    assert not Path("MUJOCO_LOG.TXT").exists()

@@ -89,6 +89,18 @@ def test_moved_things_have_the_twist_they_were_given(simulation):
     np.testing.assert_allclose(simulation.pose_of("mug"), pose, atol=1e-12)
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), 1e9])
+def test_states_that_physics_cannot_take_are_refused(simulation, number):
+    pose = simulation.pose_of("mug")
+    wrong = pose.copy()
+    wrong[0, 3] = number
+
+    with pytest.raises(SceneError, match="not finite or beyond"):
+        simulation.place("mug", wrong)
+    with pytest.raises(SceneError, match="not finite or beyond"):
+        simulation.place("mug", pose, np.full(6, number))
+
+
 def test_reset_brings_everything_back(simulation, library):
     start = simulation.pose_of("mug")
     simulation.add(Placed("can", library.make("soup_can"), (0.5, -0.2, 0.0)))

@@ -18,6 +18,9 @@ from roborefer_sim.core.jaw import Grip, JawController, JawSettings
 from roborefer_sim.core.trajectory import Array
 from roborefer_sim.exceptions import SceneError
 
+# Metres, metres and radians per second: physics explodes somewhere beyond.
+FARTHEST = 1000.0
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -141,7 +144,7 @@ class Simulation:
             pose: In world, shape (4, 4), if it is not upright; its start for `reset`, too.
 
         Raises:
-            SceneError: The name is taken, or a number is not finite.
+            SceneError: The name is taken, or a number is beyond what physics can take.
         """
         self.cell.add(thing)
         self._bind()
@@ -168,12 +171,14 @@ class Simulation:
             twist: Linear, then angular velocity in world, shape (6,); None is at rest.
 
         Raises:
-            SceneError: There is no such thing, or a number is not finite.
+            SceneError: There is no such thing, or a number is beyond what physics can take.
         """
         self.cell.pose_of(name)
         twist = np.zeros(6) if twist is None else twist
-        if not (np.isfinite(pose).all() and np.isfinite(twist).all()):
-            raise SceneError(f"the state for '{name}' has a number that is not finite")
+        if not (np.abs(pose) < FARTHEST).all() or not (np.abs(twist) < FARTHEST).all():
+            raise SceneError(
+                f"the state for '{name}' has a number that is not finite or beyond {FARTHEST:g}"
+            )
         joint = self.cell.data.joint(f"{name}_free")
         quaternion = np.zeros(4)
         mujoco.mju_mat2Quat(quaternion, np.ascontiguousarray(pose[:3, :3]).flatten())

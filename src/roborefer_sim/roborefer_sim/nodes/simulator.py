@@ -120,6 +120,8 @@ class Simulator(Node):
         things = ", ".join(thing.name for thing in self._simulation.cell.placed) or "nothing"
         self.get_logger().info(f"{explain(choose_gl())}; on the table: {things}")
         self._publish_static_frames()
+        # Else MuJoCo writes a file into whatever folder this process runs in.
+        mujoco.set_mju_user_warning(self._on_warning)
         self._studio.start()
         self._loop.start()
 
@@ -132,6 +134,7 @@ class Simulator(Node):
         self._loop.submit(lambda: simulation.release("the simulator shuts down"))
         self._loop.stop()
         self._studio.stop()
+        mujoco.set_mju_user_warning(None)
         simulation.release("the simulator shuts down")
 
     # ---- what the physics thread does -----------------------------------------------------
@@ -171,6 +174,10 @@ class Simulator(Node):
         self._simulation.reset(time=time, state=state, spawned=spawned)
         if time:
             self._pictures = 0
+
+    def _on_warning(self, text: str) -> None:
+        if self.context.ok():
+            self.get_logger().warning(f"MuJoCo: {text}", throttle_duration_sec=1.0)
 
     def _on_failure(self, error: BaseException) -> None:
         if not self.context.ok():

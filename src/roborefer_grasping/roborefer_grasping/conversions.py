@@ -21,6 +21,7 @@ from roborefer_grasping.core.motion import Phase, Reason
 from roborefer_grasping.core.motion_reference import Reference
 from roborefer_grasping.core.motion_task import HeldThing
 from roborefer_grasping.core.planning.interface import Trajectory
+from roborefer_grasping.core.rectify import is_distorted, rectified
 from roborefer_grasping.core.robot import Array
 from roborefer_grasping.core.view import DepthView
 from roborefer_grasping.core.world import Obstacle, Shape, World
@@ -131,10 +132,10 @@ def view_from_msgs(depth: Image, info: CameraInfo, t_base_optical: Array) -> Dep
             f"camera_info is for {info.width} x {info.height}, the depth image has"
             f" {depth.width} x {depth.height} pixels"
         )
-    k = info.k
-    return DepthView(
-        depth_from_msg(depth), float(k[0]), float(k[4]), float(k[2]), float(k[5]), t_base_optical
-    )
+    k, metres = [float(value) for value in info.k], depth_from_msg(depth)
+    if is_distorted(info.d):
+        metres = rectified(metres, k, info.distortion_model, list(info.d))
+    return DepthView(metres, k[0], k[4], k[2], k[5], t_base_optical)
 
 
 # --- references and what is held --------------------------------------------------------------

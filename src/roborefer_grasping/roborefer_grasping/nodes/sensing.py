@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 import numpy as np
@@ -28,6 +28,7 @@ from roborefer_grasping.conversions import (
 from roborefer_grasping.core.motion import Look, Reason, TaskFailure
 from roborefer_grasping.core.motion_reference import Reference
 from roborefer_grasping.core.parameters import Value
+from roborefer_grasping.core.rectify import is_distorted, undistorted_pixel
 from roborefer_grasping.core.robot import JOINTS, Array
 from roborefer_grasping.exceptions import SceneError
 from roborefer_grasping.nodes.patience import Patience, wait_until
@@ -324,4 +325,10 @@ class Sensing:
         if has_pose:
             header = message.pose.header
             t_base_frame = self._transform(header.frame_id, nanoseconds(header.stamp), check)
-        return reference_from_msg(message, t_base_frame)
+        reference = reference_from_msg(message, t_base_frame)
+        info = self._info
+        if info is not None and is_distorted(info.d):
+            k, d = [float(value) for value in info.k], list(info.d)
+            pixel = undistorted_pixel(*reference.pixel, k, info.distortion_model, d)
+            reference = replace(reference, pixel=pixel)
+        return reference

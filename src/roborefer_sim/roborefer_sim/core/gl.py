@@ -9,6 +9,7 @@ choice cannot be made later. Without any OpenGL the simulator draws with its own
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import subprocess
 import sys
@@ -71,6 +72,23 @@ def choose_gl() -> str:
             return way
     os.environ["MUJOCO_GL"] = RAY_CASTER
     return RAY_CASTER
+
+
+def load_mujoco() -> str:
+    """Choose how pictures are drawn, import MuJoCo with it, and return the choice.
+
+    Raises:
+        RenderingError: MuJoCo cannot be imported with the way that MUJOCO_GL names.
+    """
+    way = choose_gl()
+    try:
+        importlib.import_module("mujoco")
+    except (AttributeError, ImportError, OSError) as error:
+        raise RenderingError(
+            f"MuJoCo cannot be imported with MUJOCO_GL={way} ({error}); unset it, so that a way"
+            f" that works is found, or set it to {RAY_CASTER}"
+        ) from error
+    return way
 
 
 def explain(way: str) -> str:

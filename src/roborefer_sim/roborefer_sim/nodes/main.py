@@ -12,8 +12,8 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from roborefer_sim.core.gl import choose_gl
-from roborefer_sim.exceptions import SimulationError
+from roborefer_sim.core.gl import load_mujoco
+from roborefer_sim.exceptions import RenderingError, SimulationError
 
 # Two goals and what replaces them wait in callbacks; services and parameters go on beside.
 THREADS = 8
@@ -21,8 +21,12 @@ THREADS = 8
 
 def main() -> int:
     """Run the node; 1 when its parameters or this machine do not allow it."""
-    # MuJoCo reads the choice while it is imported, which the node does.
-    choose_gl()
+    try:
+        # MuJoCo reads the choice while it is imported, so it must be made before the node is.
+        load_mujoco()
+    except RenderingError as error:
+        print(f"simulator: {error}", file=sys.stderr)
+        return 1
     from roborefer_sim.nodes.simulator import Simulator
 
     # Signals end the spinning and not the context, so that goals can still be given up properly.

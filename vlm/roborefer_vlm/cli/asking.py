@@ -47,14 +47,23 @@ def server_client(url: str, token_file: Path | None) -> Iterator[Client]:
         ConfigurationError: The address or the token cannot be used.
     """
     from roborefer_vlm.server.client import Client
-    from roborefer_vlm.server.settings import read_token
 
-    token = read_token(token_file) if token_file else os.environ.get(TOKEN_VARIABLE)
-    client = Client(url, token=token)
+    client = Client(url, token=token_of(token_file))
     try:
         yield client
     finally:
         client.close()
+
+
+def token_of(token_file: Path | None) -> str | None:
+    """Return the bearer token of a file, else of the environment, else None.
+
+    Raises:
+        ConfigurationError: The file cannot be used, see `read_token`.
+    """
+    from roborefer_vlm.server.settings import read_token
+
+    return read_token(token_file) if token_file else os.environ.get(TOKEN_VARIABLE) or None
 
 
 def check_token_use(args: argparse.Namespace) -> None:

@@ -112,7 +112,10 @@ def _client(args: argparse.Namespace) -> Iterator[Client]:
     from roborefer_vlm.evaluation.serving import local_server
 
     spec = args.engine or asking.DEFAULT_ENGINE
-    with local_server(spec, args.concurrency) as url, asking.server_client(url, None) as client:
+    with (
+        local_server(spec, args.concurrency, args.deadline) as url,
+        asking.server_client(url, None) as client,
+    ):
         yield client
 
 

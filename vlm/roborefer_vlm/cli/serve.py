@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roborefer_vlm.cli import asking
 from roborefer_vlm.exceptions import ConfigurationError
-from roborefer_vlm.server.settings import ServerSettings, read_token
+from roborefer_vlm.server.settings import ServerSettings
 
 if TYPE_CHECKING:
     from roborefer_vlm.backends.base import Engine
 
-TOKEN_VARIABLE = "ROBOREFER_TOKEN"
 _DEFAULTS = {field.name: field.default for field in fields(ServerSettings)}
 # Option, type, and what it means; the defaults stand in ServerSettings.
 _NUMBERS: tuple[tuple[str, type, str], ...] = (
@@ -41,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what `roborefer serve` takes."""
     parser.add_argument(
         "--engine",
-        default="scene_graph",
+        default=asking.DEFAULT_ENGINE,
         help="scene_graph, roborefer:CHECKPOINT or openai:URL#MODEL (default: %(default)s)",
     )
     parser.add_argument(
@@ -52,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--token-file",
         type=Path,
-        help=f"file that holds the bearer token; else {TOKEN_VARIABLE} of the environment",
+        help=f"file that holds the bearer token; else {asking.TOKEN_VARIABLE} of the environment",
     )
     parser.add_argument(
         "--allowed-host",
@@ -102,10 +101,9 @@ def settings_from(args: argparse.Namespace) -> ServerSettings:
     Raises:
         ConfigurationError: A value cannot work, or a token is needed and there is none.
     """
-    token = read_token(args.token_file) if args.token_file else os.environ.get(TOKEN_VARIABLE)
     return ServerSettings(
         host=args.host,
-        token=token or None,
+        token=asking.token_of(args.token_file),
         allowed_hosts=tuple(name.lower() for name in args.allowed_host),
         **{name: getattr(args, name) for name, _, _ in _NUMBERS},
     )

@@ -19,11 +19,12 @@ from roborefer_vlm.exceptions import (
     ConfigurationError,
     DeadlineError,
     EngineError,
+    QueryError,
     ReferringError,
     UnavailableError,
 )
 from roborefer_vlm.server.errors import exception_from_answer
-from roborefer_vlm.server.settings import SHORTEST_DEADLINE_S, is_loopback
+from roborefer_vlm.server.settings import LONGEST_TIME_S, SHORTEST_DEADLINE_S, is_loopback
 from roborefer_vlm.server.wire import answer_from_json, info_from_json, query_to_json
 from roborefer_vlm.types import Answer, Query
 
@@ -74,17 +75,20 @@ class Client:
             seed: Of the random part of pauses.
 
         Raises:
-            ConfigurationError: The address is none.
+            ConfigurationError: The address is none, or the token or a number cannot be used.
         """
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigurationError(
                 f"'{base_url}' is no address of a server; write http://127.0.0.1:25547"
             )
-        if timeout_s <= 0 or retries < 0:
+        if not 0 < timeout_s <= LONGEST_TIME_S or retries < 0:
             raise ConfigurationError(
-                f"timeout_s is {timeout_s} and retries {retries}; above 0, and 0 or more, needed"
+                f"timeout_s is {timeout_s} and retries {retries}; above 0 and up to"
+                f" {LONGEST_TIME_S:g}, and 0 or more, needed"
             )
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ConfigurationError("the token is to be of printable ASCII characters")
         self._timeout_s = timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._retries = retries
@@ -110,18 +114,22 @@ class Client:
 
         Args:
             query: The question.
-            deadline_s: For everything, repetitions included.
+            deadline_s: For everything, repetitions included; None: `timeout_s`.
             on_text: Called with every piece of reasoning as it is written.
             request_id: Name of this call in the server's log.
 
         Raises:
-            QueryError: The server cannot use the query; the message names the field.
+            QueryError: The deadline is no time, or the server cannot use the query; the message
+                names the field.
             DeadlineError: No answer in time.
             UnavailableError: The server cannot be reached, or has no place left.
             EngineError: The server or its engine failed on this query.
             ConfigurationError: The token or the address is wrong.
         """
-        ends = time.monotonic() + (deadline_s or self._timeout_s)
+        allowed_s = self._timeout_s if deadline_s is None else deadline_s
+        if not allowed_s <= LONGEST_TIME_S:
+            raise QueryError(f"deadline_s is {allowed_s:g}; up to {LONGEST_TIME_S:g} is possible")
+        ends = time.monotonic() + allowed_s
         body = query_to_json(query, deadline_s=None, stream=on_text is not None)
         if request_id is not None:
             body["request_id"] = request_id

@@ -15,6 +15,8 @@ MEBIBYTE = 1024 * 1024
 SHORTEST_TOKEN = 16
 # Nobody could keep a shorter one: a request has to be read, decoded and queued first.
 SHORTEST_DEADLINE_S = 0.1
+# A day. Beyond some years the clocks of threads and sockets overflow.
+LONGEST_TIME_S = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ class ServerSettings:
             value = getattr(self, name)
             if not (isfinite(value) and value > 0):
                 raise ConfigurationError(f"{name} is {value}; a time above 0 s is needed")
+            if value > LONGEST_TIME_S:
+                raise ConfigurationError(f"{name} is {value:g}; {LONGEST_TIME_S:g} s is the most")
         if not (isfinite(self.batch_wait_s) and 0 <= self.batch_wait_s <= 1):
             raise ConfigurationError(f"batch_wait_s is {self.batch_wait_s}; use 0 to 1 s")
         if not SHORTEST_DEADLINE_S <= self.deadline_s <= self.max_deadline_s:

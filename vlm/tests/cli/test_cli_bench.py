@@ -15,6 +15,7 @@ import pytest
 from cli_fakes import FakeEngine
 from roborefer_vlm.backends import registry
 from roborefer_vlm.cli.main import main
+from roborefer_vlm.exceptions import EngineError
 
 pytest.importorskip("fastapi", reason="the server's packages are not installed")
 
@@ -63,6 +64,23 @@ def test_benchmark_goes_through_the_server_and_leaves_three_files(data, engines,
     printed = capsys.readouterr().out
     assert "5 hit, 1 wrong place" in printed
     assert str(out / "report.html") in printed
+
+
+def test_engine_that_always_fails_scores_0_and_the_report_says_why(
+    data, monkeypatch, tmp_path, capsys
+):
+    def fail(_):
+        raise EngineError("out of order")
+
+    monkeypatch.setattr(registry, "create_engine", lambda spec: FakeEngine(fail))
+
+    # Longer than a server allows unless it is told.
+    code = bench(data, tmp_path / "run", "--deadline", "900")
+
+    summary = json.loads((tmp_path / "run/report.json").read_text())["summary"]
+    assert code == 0
+    assert (summary["strict"]["count"], summary["strict"]["mean"]) == (6, 0)
+    assert capsys.readouterr().err.count("out of order") == 6
 
 
 def test_finished_run_is_not_repeated_and_a_resumed_one_asks_nothing(data, engines, tmp_path):

@@ -46,7 +46,10 @@ def test_settings_do_not_print_their_token():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("port", 70000), ("queue_size", 0), ("deadline_s", float("nan")), ("deadline_s", 900.0)],
+    [
+        *(("port", 70000), ("queue_size", 0), ("deadline_s", float("nan"))),
+        *(("deadline_s", 900.0), ("drain_s", 1e300)),
+    ],
 )
 def test_settings_that_cannot_work_are_refused_by_name(field, value):
     with pytest.raises(ConfigurationError, match=field):

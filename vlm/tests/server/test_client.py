@@ -153,6 +153,30 @@ def test_the_deadline_ends_retries_early(url, script, make_query):
     assert len(script.times) == 1
 
 
+@pytest.mark.parametrize("deadline_s", [float("nan"), float("inf"), 1e300])
+def test_a_deadline_that_no_clock_can_count_is_refused(url, script, make_query, deadline_s):
+    with Client(url) as client, pytest.raises(QueryError, match="deadline_s is"):
+        client.refer(make_query(5), deadline_s=deadline_s)
+
+    assert not script.times
+
+
+@pytest.mark.parametrize("deadline_s", [0.0, -1.0])
+def test_a_deadline_that_is_over_sends_nothing(url, script, make_query, deadline_s):
+    with Client(url) as client, pytest.raises(DeadlineError):
+        client.refer(make_query(5), deadline_s=deadline_s)
+
+    assert not script.times
+
+
+@pytest.mark.parametrize(
+    "options", [{"token": "two\nlines"}, {"token": "schlüssel"}, {"timeout_s": 1e300}]
+)
+def test_a_client_that_cannot_work_is_not_made(options):
+    with pytest.raises(ConfigurationError):
+        Client("http://127.0.0.1:1", **options)
+
+
 def test_nobody_at_the_address_is_unavailable_and_not_ready(make_query):
     with Client("http://127.0.0.1:9", retries=1) as client:
         assert not client.ready()

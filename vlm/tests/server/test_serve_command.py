@@ -8,7 +8,7 @@ import argparse
 import socket
 
 import pytest
-from roborefer_vlm.cli import serve
+from roborefer_vlm.cli import asking, serve
 from roborefer_vlm.cli.main import main
 from roborefer_vlm.server.settings import ServerSettings
 
@@ -21,7 +21,7 @@ def parse(*arguments: str) -> argparse.Namespace:
 
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch):
-    monkeypatch.delenv(serve.TOKEN_VARIABLE, raising=False)
+    monkeypatch.delenv(asking.TOKEN_VARIABLE, raising=False)
 
 
 def test_without_arguments_the_defaults_of_the_settings_hold():
@@ -29,7 +29,7 @@ def test_without_arguments_the_defaults_of_the_settings_hold():
 
 
 def test_arguments_and_the_environment_become_settings(monkeypatch):
-    monkeypatch.setenv(serve.TOKEN_VARIABLE, "correct-horse-battery")
+    monkeypatch.setenv(asking.TOKEN_VARIABLE, "correct-horse-battery")
 
     made = serve.settings_from(
         parse("--host", "0.0.0.0", "--port", "0", "--max-batch", "4", "--allowed-host", "R.local")

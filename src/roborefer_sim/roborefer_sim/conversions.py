@@ -151,6 +151,8 @@ def depth_to_msg(
 
 
 def _image(pixels: npt.NDArray[np.generic], encoding: str, frame: str, stamp: Time) -> Image:
+    # A picture drawn by OpenGL is a view of rows from the bottom up.
+    pixels = np.ascontiguousarray(pixels)
     message = Image(
         height=pixels.shape[0],
         width=pixels.shape[1],

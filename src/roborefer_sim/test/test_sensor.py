@@ -80,6 +80,15 @@ def test_surfaces_lose_depth_as_they_should(grey, model, lost):
     assert lost[0] <= share <= lost[1]
 
 
+def test_color_has_noise_of_the_given_deviation_around_the_truth():
+    seen = look(view_of(np.full((300, 300), 1.0)), replace(PERFECT, color_noise=2.0)).rgb
+
+    noise = seen.astype(float) - 128
+    assert abs(noise.mean()) < 0.02
+    # Whole grey levels add a variance of 1/12.
+    assert noise.std() == pytest.approx((4 + 1 / 12) ** 0.5, rel=0.02)
+
+
 def test_out_of_range_is_no_measurement():
     seen = look(view_of([[0.1, 0.5, 9.0]]), SensorModel(edge_dropout=0, flying=0, speckle=0))
 

@@ -150,7 +150,8 @@ def _grainy(
     steps = special.ndtri((np.arange(256) + 0.5) / 256) * deviation
     levels: npt.NDArray[np.int16] = np.rint(steps).astype(np.int16)
     dice = np.frombuffer(rng.bytes(rgb.size), np.uint8).reshape(rgb.shape)
-    return np.clip(rgb + levels[dice], 0, 255).astype(np.uint8)
+    grainy: npt.NDArray[np.uint8] = np.clip(rgb + levels[dice], 0, 255).astype(np.uint8)
+    return grainy
 
 
 def _noisy(true_m: Depth, focal: float, model: SensorModel, rng: np.random.Generator) -> Depth:

@@ -164,7 +164,8 @@ def _judge(
     upright = float(np.clip((rise - tip) / _UPRIGHT_M, 0, 1))
     depth = float(np.clip((top[begin : end + 1].max() - tip) / 0.030, 0, 1))
     margin = float(np.clip((gripper.widest - width) / 0.02, 0, 1))
-    quality = 0.45 * upright + 0.35 * depth + 0.20 * margin
+    # Sides that still widen below the pads push a thing out of the jaw, however deep they are.
+    quality = (0.25 + 0.75 * upright) * (0.60 + 0.25 * depth + 0.15 * margin)
     return quality * (0.9 if in_shadow else 1.0), width, in_shadow
 
 

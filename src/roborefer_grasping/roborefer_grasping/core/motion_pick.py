@@ -35,6 +35,10 @@ from roborefer_grasping.exceptions import SceneError
 
 # After these, another grasp may work.
 _TRY_AGAIN = {Reason.GRASP_MISSED, Reason.GRASP_LOST, Reason.TARGET_MOVED}
+# Pads that closing drives apart by this stand on something, metres.
+_JAM_M = 0.004
+# Farther than this from the way it came, the arm was pushed off it, radians.
+_ON_ITS_WAY_RAD = 0.008
 # A grasp this close to one that failed fails again: metres, and cosine of the closing axes.
 _SAME_M, _SAME_COS = 0.012, 0.97
 
@@ -220,8 +224,9 @@ class PickTask(Task):
         self.enter(Phase.GRASPING)
         self._close(plan.grasp, force, wish, target)
         carried = replace(plan.worlds[2], jaw=self.jaw())
-        self.move(Phase.LIFTING, plan.depart, carried)
+        # From here on the way back is another one.
         self._way_back = []
+        self.move(Phase.LIFTING, plan.depart, carried)
         self.enter(Phase.VERIFYING)
         self._verify(target)
         if settings.home_after_pick:
@@ -238,7 +243,14 @@ class PickTask(Task):
             )
 
     def _close(self, grasp: Grasp, force: float, wish: PickWish, target: _Target) -> None:
+        opened = self._way_back[-1][1].jaw
         grip = self.body.grip(0.0, force)
+        if grip.width > opened + _JAM_M:
+            self._failed.append(grasp)
+            self.body.check()
+            raise TaskFailure(
+                Reason.GRASP_MISSED, "the fingers came down on the thing and were pushed apart"
+            )
         if grip.width <= self.settings.least_width:
             self._failed.append(grasp)
             self.body.check()
@@ -288,10 +300,12 @@ class PickTask(Task):
         way, self._way_back = self._way_back, []
         if not way:
             self.grip(self.settings.gripper.opening)
-            scene = self.see(self.body.now_ns())
-            self.go_home(replace(self.world(self.obstacles(scene)), jaw=self.jaw()))
+            self.clear_view(False)
             return
         self.grip(way[-1][1].jaw)
+        if not self.body.settle(way[-1][0].positions[-1], _ON_ITS_WAY_RAD):
+            self.clear_view(False)
+            return
         for trajectory, world in reversed(way):
             self.move(Phase.RETREATING, _reversed(trajectory), world)
 

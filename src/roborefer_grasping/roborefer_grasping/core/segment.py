@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from roborefer_grasping.core.cavity import other_wall
 from roborefer_grasping.core.robot import Array
 from roborefer_grasping.core.view import DepthView, Mask
 from roborefer_grasping.exceptions import SceneError
@@ -90,6 +91,8 @@ def segment_at(
         nearest = int(np.hypot(rows - v, columns - u).argmin())
         label = int(labels[rows[nearest], columns[nearest]])
     mask = labels == label
+    if other := other_wall(view, labels, label):
+        mask |= labels == other
     # The floor of a container lies as low as the support, and yet belongs to the container.
     enclosed = ndimage.binary_fill_holes(mask)
     fringe = ndimage.binary_dilation(mask, iterations=_FRINGE_PX) & ~view.valid

@@ -60,11 +60,15 @@ def on_robot(
 ) -> Mask:
     """Tell which points of the base's frame, shape (N, 3), lie on the robot; shape (N,)."""
     inside = np.zeros(len(points), bool)
-    for is_box, half, pose in _solids(robot, gripper, joints, jaw, held):
+    solids = _solids(robot, gripper, joints, jaw, held)
+    reaches = [np.abs(pose[:3, :3]) @ (half + margin) for _, half, pose in solids]
+    middles = np.array([pose[:3, 3] for _, _, pose in solids])
+    low, high = (middles - reaches).min(axis=0), (middles + reaches).max(axis=0)
+    # Most points are far from the whole robot.
+    close = np.flatnonzero(((points >= low) & (points <= high)).all(axis=1))
+    for (is_box, half, pose), middle, reach in zip(solids, middles, reaches, strict=True):
         grown = half + margin
-        middle = pose[:3, 3]
-        reach = np.abs(pose[:3, :3]) @ grown
-        near = np.flatnonzero((np.abs(points - middle) <= reach).all(axis=1) & ~inside)
+        near = close[(np.abs(points[close] - middle) <= reach).all(axis=1)]
         local = np.abs((points[near] - middle) @ pose[:3, :3])
         if is_box:
             hit = (local <= grown).all(axis=1)

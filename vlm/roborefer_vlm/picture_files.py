@@ -21,7 +21,7 @@ from PIL import Image
 from roborefer_vlm.exceptions import PictureError
 from roborefer_vlm.model import pictures
 from roborefer_vlm.model.depth import to_metres
-from roborefer_vlm.types import BoolArray, FloatArray, UInt8Array
+from roborefer_vlm.types import FloatArray, UInt8Array
 
 # Pillow keeps 16 and 32 bit pictures in these modes; they hold depth or ids, not colours.
 _DEEP_MODES = ("I", "F")
@@ -111,15 +111,6 @@ def read_gray(source: Source) -> UInt8Array:
         image = image.convert("L" if image.mode == "1" else "RGB")
     pixels = np.array(image)
     return np.ascontiguousarray(pixels if pixels.ndim == 2 else pixels[:, :, 0])
-
-
-def read_mask(source: Source) -> BoolArray:
-    """Return a mask, bool, shape (height, width): first channel above zero.
-
-    Raises:
-        PictureError: It cannot be decoded or is too large.
-    """
-    return np.asarray(read_gray(source) > 0)
 
 
 def read_instances(source: Source) -> npt.NDArray[np.int32]:

@@ -73,12 +73,6 @@ class Projector(nn.Module):
         return projected
 
 
-def tokens_per_block(kind: str, grid: int) -> int:
-    """Return how many embeddings a grid x grid block of features becomes."""
-    fold = _FOLDS.get(kind, 1)
-    return (-(-grid // fold)) ** 2
-
-
 def _steps(kind: str, channels: int, width: int) -> list[nn.Module]:
     if kind == "identity":
         if channels != width:

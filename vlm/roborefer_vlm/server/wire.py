@@ -115,7 +115,7 @@ def answer_from_json(body: object) -> Answer:
             engine=str(body["engine"]),
             latency=LatencySplit(**body["latency"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise EngineError(f"the server's answer does not follow the protocol: {error}") from error
 
 

@@ -29,8 +29,6 @@ from roborefer_vlm.model.tokenizer import Piece
 from roborefer_vlm.training.labels import Supervision, make_labels
 from roborefer_vlm.types import UInt8Array
 
-_ROLES = {"human": "user", "gpt": "assistant"}
-
 
 @dataclass(frozen=True)
 class Record:

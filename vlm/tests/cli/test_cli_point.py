@@ -16,7 +16,7 @@ from roborefer_vlm.cli.main import main
 from roborefer_vlm.drawing import POINT
 from roborefer_vlm.evaluation.benchmarks import load_benchmark
 from roborefer_vlm.exceptions import CheckpointError, EngineError, UnavailableError
-from roborefer_vlm.picture_files import Source, read_mask, read_rgb
+from roborefer_vlm.picture_files import Source, read_gray, read_rgb
 from roborefer_vlm.server.wire import answer_from_json
 from roborefer_vlm.types import Answer, Outcome, Pixel, ReferredPoint
 
@@ -267,5 +267,5 @@ def test_real_scene_is_answered_without_weights_and_the_picture_shows_it(tmp_pat
     pixel = answer.points[0].pixel
     drawn = read_rgb(Source.of(out))
     assert code == 0
-    assert read_mask(question.truth.mask)[round(pixel.v), round(pixel.u)]
+    assert read_gray(question.truth.mask)[round(pixel.v), round(pixel.u)]
     assert tuple(drawn[round(pixel.v), round(pixel.u)]) == POINT

@@ -18,7 +18,7 @@ from roborefer_vlm.exceptions import (
     RecordError,
     UnavailableError,
 )
-from roborefer_vlm.picture_files import read_mask
+from roborefer_vlm.picture_files import read_gray
 
 PARTS = {"Location": 3, "Placement": 2, "Unseen": 1}
 
@@ -45,7 +45,7 @@ def test_raw_refspatial_keeps_every_record_in_the_order_of_the_parts(tmp_path):
         lay.SUFFIX,
         2,
     )
-    assert np.array_equal(read_mask(first.truth.mask), lay.mask() > 0)
+    assert np.array_equal(read_gray(first.truth.mask) > 0, lay.mask() > 0)
 
 
 def test_parquet_refspatial_gives_the_same_questions_as_raw_folders(tmp_path):

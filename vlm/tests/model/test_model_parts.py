@@ -9,7 +9,7 @@ import torch
 from roborefer_vlm.exceptions import CheckpointError, QueryError
 from roborefer_vlm.model.inputs import ModelInput, PictureBlock
 from roborefer_vlm.model.multiscale import cut_blocks, join_tiles, merge_scales
-from roborefer_vlm.model.projector import Fold, Projector, tokens_per_block
+from roborefer_vlm.model.projector import Fold, Projector
 from roborefer_vlm.model.splicing import MediaItems, splice
 
 
@@ -29,23 +29,21 @@ def test_fold_keeps_the_channels_of_a_neighbour_together():
 
 
 @pytest.mark.parametrize(
-    "kind",
+    ("kind", "grid", "tokens"),
     [
-        "linear",
-        "mlp1x_gelu",
-        "mlp2x_gelu",
-        "mlp12x_gelu",
-        "mlp_downsample",
-        "mlp_downsample_2x2_fix",
-        "mlp_downsample_3x3_fix",
+        *(("linear", 5, 25), ("mlp1x_gelu", 5, 25), ("mlp2x_gelu", 5, 25)),
+        *(("mlp12x_gelu", 5, 25), ("mlp_downsample", 5, 9)),
+        *(("mlp_downsample_2x2_fix", 5, 9), ("mlp_downsample_3x3_fix", 5, 4)),
+        # A tile of the published towers.
+        *(("mlp_downsample", 32, 256), ("mlp_downsample_3x3_fix", 32, 121)),
     ],
 )
-def test_projectors_give_the_tokens_they_promise(kind):
-    features = torch.randn(2, 25, 6)
+def test_projectors_give_the_tokens_they_promise(kind, grid, tokens):
+    features = torch.randn(2, grid * grid, 6)
 
     projected = Projector(kind, 6, 10)(features)
 
-    assert projected.shape == (2, tokens_per_block(kind, 5), 10)
+    assert projected.shape == (2, tokens, 10)
 
 
 def test_names_of_a_plain_stack_count_its_activations():

@@ -6,7 +6,6 @@ import pytest
 import torch
 from roborefer_vlm.model.checkpoint import build_without_weights
 from roborefer_vlm.model.inputs import ModelInput, PictureBlock
-from roborefer_vlm.model.projector import tokens_per_block
 from roborefer_vlm.model.shapes import published_vocabulary, roborefer_2b, roborefer_8b
 
 LINEAR_OF_TOWER = [
@@ -161,9 +160,3 @@ def test_rgbd_query_of_the_true_shape_has_the_lengths_of_the_facts(
 
     assert logits.is_meta
     assert logits.shape == (1, 2 + 2 * features, 151_652)
-
-
-def test_tokens_per_tile_are_those_of_the_facts():
-    assert tokens_per_block("mlp_downsample_3x3_fix", 32) == 121
-    assert tokens_per_block("mlp_downsample", 32) == 256
-    assert tokens_per_block("linear", 32) == 1024

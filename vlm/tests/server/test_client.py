@@ -27,6 +27,7 @@ from roborefer_vlm.server.errors import ERRORS, ErrorCode, exception_from_answer
 from roborefer_vlm.server.wire import answer_to_json
 from roborefer_vlm.testing import fake_answer
 
+HUGE = {"outcome": "ok", "points": [], "kind": "object", "confidence": 10**400}
 Reply = tuple[int, dict[str, str], bytes] | None
 
 
@@ -187,7 +188,11 @@ def test_nobody_at_the_address_is_unavailable_and_not_ready(make_query):
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>", b"[]", b"{}", b'{"outcome": "great"}', b'{"outcome": "ok", "points": 5}']
+    "body",
+    [
+        *(b"<html>", b"[]", b"{}", b'{"outcome": "great"}', b'{"outcome": "ok", "points": 5}'),
+        json.dumps(HUGE).encode(),
+    ],
 )
 def test_answers_of_another_protocol_are_an_engine_error(url, script, make_query, body):
     script.replies = [(200, {}, body)]

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from instance_quality import instance_quality
 from rgbd_scenes import Body, Shot, render
-from roborefer_vlm.backends.scene_graph.instance_quality import instance_quality
 from roborefer_vlm.backends.scene_graph.perceive import build_scene
 from roborefer_vlm.backends.scene_graph.segmentation import DepthSegmenter
 from roborefer_vlm.backends.scene_graph.view import View

@@ -11,8 +11,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from instance_quality import instance_quality
 from roborefer_vlm.backends.scene_graph.free_space import space_candidates
-from roborefer_vlm.backends.scene_graph.instance_quality import instance_quality
 from roborefer_vlm.backends.scene_graph.perceive import build_scene
 from roborefer_vlm.scenes.graph import Scene
 from roborefer_vlm.types import GivenObject, Intrinsics, Query

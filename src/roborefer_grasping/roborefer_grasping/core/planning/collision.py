@@ -8,6 +8,7 @@ A model that is for planning only: no dynamics, every solid padded, compiled ane
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import mujoco
 import numpy as np
@@ -150,7 +151,9 @@ def _compile(robot: Robot, gripper: Gripper, world: World) -> mujoco.MjModel:
         _add_solid(links[solid.link], solid, f"{solid.name}#{number}", world.jaw, _ARM)
     for number, solid in enumerate(gripper_solids(robot, gripper)):
         kind = _HAND if solid.finger else _ARM
-        _add_solid(links[6], solid, f"{solid.name}#{number}", world.jaw, kind)
+        name = f"{solid.name}#hand{number}"
+        geom = _add_solid(links[6], solid, name, world.jaw, kind)
+        _make_hull(spec, geom, solid.half)
     if world.held:
         flange = np.eye(4)
         flange[2, 3] = float(robot.d[5]) + gripper.tcp_offset
@@ -158,6 +161,8 @@ def _compile(robot: Robot, gripper: Gripper, world: World) -> mujoco.MjModel:
             name = f"{part.name}#held{number}"
             geom = _add_obstacle(links[6], part, flange @ part.pose, name, _HAND)
             geom.margin = _OWN_PADDING
+            if part.shape is Shape.BOX:
+                _make_hull(spec, geom, part.size / 2)
     for number, obstacle in enumerate(world.obstacles):
         kind = _TOUCHABLE if obstacle.name in world.touchable else _STATIC
         name = f"{obstacle.name}#{number}"
@@ -192,13 +197,26 @@ def _link_step(robot: Robot, index: int) -> Array:
     return pose
 
 
-def _add_solid(body: mujoco.MjsBody, solid: LinkSolid, name: str, jaw: float, kind: int) -> None:
+def _make_hull(spec: mujoco.MjSpec, geom: mujoco.MjsGeom, half: Array) -> None:
+    """Turn a box into the hull of its corners.
+
+    MuJoCo finds contacts of two boxes by a method of its own, which may tell of none where edges
+    come closer than the margin without overlapping; hulls are compared by their true distance.
+    """
+    corners = half * np.array(list(product((-1.0, 1.0), repeat=3)))
+    spec.add_mesh(name=geom.name, uservert=corners.reshape(-1))
+    geom.type, geom.meshname = mujoco.mjtGeom.mjGEOM_MESH, geom.name
+
+
+def _add_solid(
+    body: mujoco.MjsBody, solid: LinkSolid, name: str, jaw: float, kind: int
+) -> mujoco.MjsGeom:
     position = solid.pose[:3, 3] + [0.0, solid.finger * jaw / 2, 0.0]
     shape = mujoco.mjtGeom.mjGEOM_BOX if solid.is_box else mujoco.mjtGeom.mjGEOM_CYLINDER
     size = solid.half if solid.is_box else (solid.half[0], solid.half[2], 0.0)
     # The base stands on what it stands on.
     around = _STATIC | (0 if solid.finger else _TOUCHABLE) if solid.link else 0
-    body.add_geom(
+    return body.add_geom(
         name=name, type=shape, size=size, pos=position, quat=_quat(solid.pose), contype=kind,
         conaffinity=_ARM | around, margin=_OWN_PADDING,
     )  # fmt: skip

@@ -17,7 +17,7 @@ from roborefer_grasping.core.planning import verify
 from roborefer_grasping.core.planning.collision import CollisionChecker
 from roborefer_grasping.core.planning.interface import PlanRequest, PlanResult, Status, Trajectory
 from roborefer_grasping.core.planning.line import follow_line
-from roborefer_grasping.core.planning.search import find_path
+from roborefer_grasping.core.planning.search import find_paths
 from roborefer_grasping.core.planning.timing import time_path
 from roborefer_grasping.core.robot import Array, Limits, Robot
 from roborefer_grasping.core.world import World
@@ -75,14 +75,20 @@ class EmbeddedPlanner:
             goals, owners, refusal = self._goals(request)
         if refusal:
             return failed(*refusal)
-        with _clocked(stages, "search"):
-            found = find_path(self.checker, request.start, goals, until - monotonic())
-        if found is None:
-            return failed(
-                Status.TIMEOUT, f"no path within {request.deadline_s:.1f} s to {len(goals)} goals"
-            )
-        path, index = found
-        return self._timed(request, path, int(owners[index]), limits, stages)
+        result = None
+        candidates = find_paths(self.checker, request.start, goals, until)
+        while True:
+            with _clocked(stages, "search"):
+                candidate = next(candidates, None)
+            if candidate is None:
+                break
+            # What is free at every step may still come too close in between.
+            result = self._timed(request, candidate[0], int(owners[candidate[1]]), limits, stages)
+            if result.status is Status.OK:
+                return result
+        return result or failed(
+            Status.TIMEOUT, f"no path within {request.deadline_s:.1f} s to {len(goals)} goals"
+        )
 
     def check(
         self, trajectory: Trajectory, limits: Limits, start: Array

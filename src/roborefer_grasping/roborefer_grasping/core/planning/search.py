@@ -1,10 +1,11 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Searches joint space for a free polyline, with OMPL's RRT-Connect, and makes it short."""
+"""Searches joint space for free polylines, with OMPL's RRT-Connect, and makes them short."""
 
 from __future__ import annotations
 
-from itertools import count
+from collections.abc import Iterator
+from itertools import count, pairwise
 from math import pi
 from time import monotonic
 
@@ -15,8 +16,11 @@ from roborefer_grasping.core.planning.collision import LEAST_SHARE, CollisionChe
 from roborefer_grasping.core.planning.curve import without_repetitions
 from roborefer_grasping.core.robot import Array
 
-# Largest change of a joint between two checks of an edge, radians.
+# Largest change of a joint between two checks of an edge while searching, radians; each attempt
+# halves it. What is found is then looked at more closely, with a share of the padding: at 0.04 rad
+# the tool moves by some 3 cm, and a corner of a thing may come between.
 EDGE_STEP = 0.04
+FINE_STEP = 0.006
 # Beyond the span of start and goals, joints are sampled this much farther, by turns, radians.
 _ROOMS = (1.5 * pi, 0.4 * pi)
 # Configurations that the first attempt may look at; each further one may look at as many more.
@@ -31,34 +35,45 @@ _TRIES_PER_WAY_OUT = 40
 util.setLogLevel(util.LogLevel.LOG_ERROR)
 
 
-def find_path(
-    checker: CollisionChecker, start: Array, goals: Array, deadline_s: float
-) -> tuple[Array, int] | None:
-    """Find a free polyline from the start to any of the goals.
+def find_paths(
+    checker: CollisionChecker, start: Array, goals: Array, until: float
+) -> Iterator[tuple[Array, int]]:
+    """Find free polylines from the start to any of the goals, one after the other.
 
     Args:
         checker: Knows what is free; goals must be, the start at least with `LEAST_SHARE`.
         start: Radians, shape (6,).
         goals: Radians, shape (M, 6), in the order in which straight lines are tried.
-        deadline_s: Time for search and shortening.
+        until: Monotonic time at which to give up.
 
-    Returns:
-        Corner points, shape (N, 6), from start to goal, and the index of the goal; None when the
-        time was not enough.
+    Yields:
+        Corner points, shape (N, 6), from start to goal, and the index of the goal; the next one
+        is searched when it is asked for.
     """
-    until = monotonic() + deadline_s
+    share = checker.share_from(start)
     for index, goal in enumerate(goals):
         if monotonic() > until:
-            return None
-        if checker.edge_is_free(start, goal, EDGE_STEP):
-            return np.stack([start, goal]), index
+            return
+        line = np.stack([start, goal])
+        if checker.edge_is_free(start, goal, EDGE_STEP) and _holds(checker, line, share):
+            yield line, index
     begin = start if checker.is_free(start) else _way_out(checker, start)
-    path = None if begin is None else _connect(checker, begin, goals, until)
-    if path is None:
-        return None
-    index = int(np.abs(goals - path[-1]).max(axis=1).argmin())
-    path[-1] = goals[index]
-    return shorten(checker, without_repetitions(np.vstack([start, path])), until), index
+    if begin is None:
+        return
+    for path in _connections(checker, begin, goals, until):
+        index = int(np.abs(goals - path[-1]).max(axis=1).argmin())
+        path[-1] = goals[index]
+        path = without_repetitions(np.vstack([start, path]))
+        short = shorten(checker, path, until)
+        for candidate in (short, path):
+            if _holds(checker, candidate, share):
+                yield candidate, index
+                break
+
+
+def _holds(checker: CollisionChecker, path: Array, share: float) -> bool:
+    """Look closely at a polyline, with a share of the padding."""
+    return all(checker.edge_is_free(a, b, FINE_STEP, share) for a, b in pairwise(path))
 
 
 def _way_out(checker: CollisionChecker, start: Array) -> Array | None:
@@ -83,16 +98,17 @@ def shorten(checker: CollisionChecker, path: Array, until: float) -> Array:
     return _without_needless_corners(checker, path)
 
 
-def _connect(checker: CollisionChecker, start: Array, goals: Array, until: float) -> Array | None:
-    """Search again and again with other chance, first little and near, then more and wider."""
+def _connections(
+    checker: CollisionChecker, start: Array, goals: Array, until: float
+) -> Iterator[Array]:
+    """Search again and again, with other chance, more patience and finer steps."""
     for attempt in count(1):
         if monotonic() >= until:
-            return None
+            return
         room = _ROOMS[attempt % len(_ROOMS)]
-        path = _attempt(checker, start, goals, room, _LOOKS * attempt, attempt, until)
+        path = _attempt(checker, start, goals, room, attempt, until)
         if path is not None:
-            return path
-    return None
+            yield path
 
 
 def _attempt(
@@ -100,8 +116,7 @@ def _attempt(
     start: Array,
     goals: Array,
     room: float,
-    looks: int,
-    seed: int,
+    attempt: int,
     until: float,
 ) -> Array | None:
     """One run of RRT-Connect; the same arguments give the same path unless time runs out.
@@ -111,13 +126,13 @@ def _attempt(
         start: Radians, shape (6,).
         goals: Radians, shape (M, 6).
         room: How far beyond start and goals joints are sampled, radians.
-        looks: Configurations that are checked at most.
-        seed: Of chance.
+        attempt: From 1; decides chance, patience and resolution.
         until: Monotonic time at which to give up.
     """
     space = _space(checker, start, goals, room)
     information = base.SpaceInformation(space)
-    looked_at = 0
+    looked_at, most = 0, _LOOKS * attempt
+    step = max(FINE_STEP, EDGE_STEP / 2 ** (attempt - 1))
 
     def is_free(state: object) -> bool:
         nonlocal looked_at
@@ -126,7 +141,7 @@ def _attempt(
 
     information.setStateValidityChecker(is_free)
     # The resolution is a share of the diagonal of the space.
-    information.setStateValidityCheckingResolution(EDGE_STEP / space.getMaximumExtent())
+    information.setStateValidityCheckingResolution(step / space.getMaximumExtent())
     information.setup()
     problem = base.ProblemDefinition(information)
     problem.addStartState(_state(space, start))
@@ -134,13 +149,13 @@ def _attempt(
     for goal in goals:
         targets.addState(_state(space, goal))
     problem.setGoal(targets)
-    _seed(seed)
+    _seed(attempt)
     planner = geometric.RRTConnect(information)
     planner.setRange(_LONGEST_EXTENSION)
     planner.setProblemDefinition(problem)
     planner.setup()
     planner.solve(
-        base.PlannerTerminationCondition(lambda: looked_at > looks or monotonic() > until)
+        base.PlannerTerminationCondition(lambda: looked_at > most or monotonic() > until)
     )
     if not problem.hasExactSolution():
         return None

@@ -26,7 +26,7 @@ from roborefer_grasping.exceptions import PlanningError
 # Corner roundings that are tried, widest first, radians.
 RADII = (0.25, 0.10, 0.03)
 # Largest change of a joint between two checks of the rounded curve, radians.
-CHECK_STEP = 0.012
+CHECK_STEP = 0.008
 # Between these points a controller interpolates by cubics, seconds.
 POINT_STEP_S = 0.02
 # Limits are checked between points too, at this many places per step.

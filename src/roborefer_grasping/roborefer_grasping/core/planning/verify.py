@@ -86,10 +86,10 @@ def check(
     Returns:
         What is wrong, at most one entry per rule; empty when it may be sent.
     """
-    found = list(_limits_broken(trajectory, limits, start))
     count = int(np.ceil(trajectory.duration / LOOK_STEP_S)) + 1
     times = np.linspace(trajectory.times[0], trajectory.times[-1], count)
     path = trajectory.sample(times)
+    found = _limits_broken(trajectory, path, times, limits, start)
     touching = checker.first_blocked(path, LEAST_SHARE)
     if touching >= 0:
         touch = checker.first_touch(path[touching])
@@ -105,7 +105,9 @@ def check(
     return found
 
 
-def _limits_broken(trajectory: Trajectory, limits: Limits, start: Array) -> list[Violation]:
+def _limits_broken(
+    trajectory: Trajectory, path: Array, times: Array, limits: Limits, start: Array
+) -> list[Violation]:
     found = []
     off = float(np.abs(trajectory.positions[0] - start).max())
     if off > START_TOLERANCE_RAD:
@@ -115,13 +117,13 @@ def _limits_broken(trajectory: Trajectory, limits: Limits, start: Array) -> list
         found.append(
             Violation(Rule.REST, 0.0, f"it starts or ends at {ends:.3f} rad/s and not at rest")
         )
-    beyond = np.maximum(limits.lower - trajectory.positions, trajectory.positions - limits.upper)
+    beyond = np.maximum(limits.lower - path, path - limits.upper)
     if beyond.max() > _SLACK:
         row, joint = divmod(int(beyond.argmax()), 6)
         found.append(
             Violation(
                 Rule.POSITION,
-                float(trajectory.times[row]),
+                float(times[row]),
                 f"joint {joint + 1} goes {beyond.max():.3f} rad beyond its limit",
             )
         )

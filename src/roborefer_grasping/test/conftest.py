@@ -221,6 +221,18 @@ class Bench:
         answer = self.call(SpawnEntity, "spawn_entity", uri=uri, name=name, initial_pose=pose)
         assert answer.result.result == 1, answer.result.error_message
 
+    def put(self, name, x, y):
+        """Set a thing down somewhere else."""
+        from geometry_msgs.msg import Point, Pose
+        from simulation_interfaces.msg import EntityState
+        from simulation_interfaces.srv import SetEntityState
+
+        state = EntityState(pose=Pose(position=Point(x=float(x), y=float(y), z=0.001)))
+        state.header.frame_id = "world"
+        state.pose.orientation.w = 1.0
+        answer = self.call(SetEntityState, "set_entity_state", entity=name, state=state)
+        assert answer.result.result == 1, answer.result.error_message
+
     def where(self, name):
         from simulation_interfaces.srv import GetEntityState
 

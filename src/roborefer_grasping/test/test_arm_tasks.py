@@ -49,6 +49,23 @@ def test_a_block_is_taken_and_put_elsewhere(make_body, make_task):
     assert place.record.measured_pose[2, 3] == pytest.approx(0.0225, abs=0.01)
 
 
+def test_a_wanted_heading_is_kept(make_body, make_task):
+    body, hand = make_body(("brick", 0.45, 0.05, 0.4, 1.0)), Hand()
+    make_task(PickTask, body, hand).run(PickWish(top_of(body, "brick_0")))
+    side = hand.held.grasp.pose @ hand.held.solids.parts[0].pose
+    longer = hand.held.solids.parts[0].size
+    stood = np.arctan2(side[1, 0], side[0, 0]) + (0 if longer[0] > longer[1] else np.pi / 2)
+    assert abs(np.sin(stood - 0.4)) < 0.15
+
+    wish = PlaceWish(at(0.5, -0.15, 0.0), yaw=1.2, yaw_tolerance=0.1)
+    place = make_task(PlaceTask, body, hand)
+    place.run(wish)
+
+    pose = body.cell.pose_of("brick_0")
+    turned = np.arctan2(pose[1, 0], pose[0, 0]) - 0.4 + np.arctan2(side[1, 0], side[0, 0])
+    assert abs(np.angle(np.exp(1j * (turned - 1.2)))) < 0.2
+
+
 def test_plan_only_moves_nothing(make_body, make_task):
     body = make_body(BLOCK)
     before = body.joints()

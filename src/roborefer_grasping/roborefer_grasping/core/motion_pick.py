@@ -136,7 +136,9 @@ class PickTask(Task):
         self._execute(wish, plan, target)
 
     def _measure(self, wish: PickWish, again: bool) -> _Target:
-        scene = self.see(self.body.now_ns() if again else 0)
+        # A pixel alone means something only in its own image; a place is better measured now.
+        only_pixel = wish.reference.position is None and not again
+        scene = self.see(0 if only_pixel else self.body.now_ns())
         view, settings = scene.look.view, self.settings
         spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
         self.enter(Phase.CHOOSING)

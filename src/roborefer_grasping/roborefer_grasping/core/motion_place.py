@@ -67,7 +67,7 @@ class PlaceTask(Task):
         if wish.reference.position is not None:
             check_inside(wish.reference.position, settings.low, settings.high)
         self.clear_view(wish.plan_only)
-        scene = self.see(self.body.now_ns())
+        scene = self.see(0 if wish.reference.position is None else self.body.now_ns())
         spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
         place = on_surface(scene, spot.position)
         self.enter(Phase.CHOOSING)

@@ -14,7 +14,12 @@ from roborefer_grasping.core.kinematics import forward
 from roborefer_grasping.core.motion import Body, Phase, Progress, Reason, TaskFailure
 from roborefer_grasping.core.motion_scene import Scene, understand
 from roborefer_grasping.core.motion_settings import Settings
-from roborefer_grasping.core.occupancy import obstacles_from_depth
+from roborefer_grasping.core.occupancy import (
+    SUPPORT,
+    SURROUNDINGS,
+    UNSEEN,
+    obstacles_from_depth,
+)
 from roborefer_grasping.core.placing import Footprint
 from roborefer_grasping.core.planning import verify
 from roborefer_grasping.core.planning.collision import CollisionChecker
@@ -241,12 +246,40 @@ class Task:
         return True
 
     def clear_view(self, plan_only: bool) -> None:
-        """Go home when the arm stands in the picture, so that the camera sees the scene."""
+        """Go home when the arm stands in the picture, so that the camera sees the scene.
+
+        An arm that was stopped among things first rises straight up, the way it came.
+        """
         away = np.abs(self.body.joints() - self.settings.home).max()
-        if away > _AT_HOME_RAD and self.settings.home_first and not plan_only:
-            scene = self.see()
-            held = self.hand.held.solids if self.hand.held else None
-            self.go_home(replace(self.world(self.obstacles(scene)), held=held, jaw=self.jaw()))
+        if away < _AT_HOME_RAD or not self.settings.home_first or plan_only:
+            return
+        if not self.go_home(self._present_world()):
+            self._rise(self._present_world())
+            self.go_home(self._present_world())
+
+    def _present_world(self) -> World:
+        """The world of a new look, with what is held and no thing set apart."""
+        scene = self.see(self.body.now_ns())
+        held = self.hand.held.solids if self.hand.held else None
+        return replace(self.world(self.obstacles(scene)), held=held, jaw=self.jaw())
+
+    def _rise(self, world: World) -> None:
+        """Go straight up as far as there is a way; only the arm itself must touch nothing."""
+        names = {o.name for o in world.obstacles} & {SUPPORT, SURROUNDINGS, UNSEEN}
+        near = world.allowing(*names)
+        start = self.body.joints()
+        goal = self.tcp(start)
+        engine = Interruptible(self.planner, self.body)
+        engine.set_world(near)
+        factor = self.settings.tasks.line_speed
+        slow = self.limits.scaled(factor, factor)
+        for share in (1.0, 0.6, 0.35):
+            above = goal.copy()
+            above[2, 3] += share * self.settings.tasks.lift_m
+            result = engine.plan(PlanRequest(start, line=above[None], limits=slow))
+            if result.trajectory is not None:
+                self.move(Phase.RETREATING, result.trajectory, near)
+                return
 
     def jaw(self) -> float:
         """Present distance of the pads as the collision world wants it."""

@@ -38,6 +38,17 @@ class Body:
     shape: str = "box"
     yaw: float = 0.0
 
+    @property
+    def middle(self) -> np.ndarray:
+        """Its middle, world, shape (3,)."""
+        return np.array(self.center) + np.array([0, 0, self.size[2] / 2])
+
+    def near(self, origin: np.ndarray, rays: np.ndarray) -> np.ndarray:
+        """Return the indices of rays that pass through a ball around it; no other can hit."""
+        away = self.middle - origin
+        missed = away @ away - np.square(rays @ away) / np.square(rays).sum(1)
+        return np.flatnonzero(missed <= (sum(self.size) / 2) ** 2)
+
     def hit(self, origin: np.ndarray, rays: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return distances along rays, shape (N,), FAR where missed, and normals (N, 3)."""
         turn = np.eye(3)
@@ -45,8 +56,7 @@ class Body:
             [np.cos(self.yaw), -np.sin(self.yaw)],
             [np.sin(self.yaw), np.cos(self.yaw)],
         ]
-        middle = np.array(self.center) + np.array([0, 0, self.size[2] / 2])
-        start, local = (origin - middle) @ turn, rays @ turn
+        start, local = (origin - self.middle) @ turn, rays @ turn
         if self.shape == "roll":
             # Along y: swap y and z, and back.
             swap = [0, 2, 1]
@@ -140,24 +150,27 @@ def render(bodies: Sequence[Body], shot: Shot | None = None, text: str = "the th
     nearest, ids = np.full(len(rays), FAR), np.zeros(len(rays), int)
     color, normal = np.zeros((len(rays), 3)), np.zeros((len(rays), 3))
 
-    def put(t: np.ndarray, n: np.ndarray, shade: tuple[int, int, int], number: int) -> None:
-        closer = t < nearest
-        nearest[closer], ids[closer] = t[closer], number
-        color[closer], normal[closer] = shade, n[closer]
+    def put(
+        rows: np.ndarray, t: np.ndarray, n: np.ndarray, shade: tuple[int, int, int], number: int
+    ) -> None:
+        closer = t < nearest[rows]
+        rows = rows[closer]
+        nearest[rows], ids[rows] = t[closer], number
+        color[rows], normal[rows] = shade, n[closer]
 
-    flat = np.tile([0.0, 0.0, 1.0], (len(rays), 1))
+    flat, everywhere = np.tile([0.0, 0.0, 1.0], (len(rays), 1)), np.arange(len(rays))
     with np.errstate(divide="ignore"):
         if shot.table is not None:
             t = -eye[2] / rays[:, 2]
             place = eye + t[:, None] * rays
             on = (np.abs(place[:, :2]) < np.array(shot.table) / 2).all(1) & (t > 0)
-            put(np.where(on, t, FAR), flat, shot.table_color, 0)
+            put(everywhere, np.where(on, t, FAR), flat, shot.table_color, 0)
         if shot.floor:
             t = -(eye[2] + 0.75) / rays[:, 2]
-            put(np.where((t > 0) & (t < 6), t, FAR), flat, (90, 100, 110), 0)
+            put(everywhere, np.where((t > 0) & (t < 6), t, FAR), flat, (90, 100, 110), 0)
     for number, body in enumerate(bodies, 1):
-        t, n = body.hit(eye, rays)
-        put(t, n, body.color, number)
+        rows = body.near(eye, rays)
+        put(rows, *body.hit(eye, rays[rows]), body.color, number)
     depth = np.where(nearest < FAR, nearest, 0).reshape(shot.height, shot.width)
     random = np.random.default_rng(shot.seed)
     shade = 0.55 + 0.45 * np.clip(normal @ np.array([-0.4, 0.2, 0.9]), 0, 1)

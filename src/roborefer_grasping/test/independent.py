@@ -8,6 +8,8 @@ MuJoCo, distances are coal's, and nothing is padded: what this finds is real con
 
 from __future__ import annotations
 
+import functools
+
 import coal
 import mujoco
 import numpy as np
@@ -40,6 +42,7 @@ NEIGHBOURS = {
 HAND = ("palm", "finger_-1", "finger_1")
 
 
+@functools.cache
 def hull_of(mesh):
     """Convex hull of a mesh of the UR5, in the frame of its link."""
     model = coal.MeshLoader().load(str(cache_directory() / f"{mesh}.stl"), np.ones(3))

@@ -240,3 +240,33 @@ def test_no_contact_that_coal_finds_is_missed():
     # Padding and cylinders cost some room, but not much.
     assert (~free & ~contact).mean() < 0.08
     assert free.mean() > 0.1
+
+
+def test_distances_of_hand_and_boxes_are_those_of_coal():
+    coal = pytest.importorskip("coal")
+    pytest.importorskip("roborefer_sim")
+    sys.path.insert(0, str(Path(__file__).parent))
+    from independent import HAND, CoalCell
+
+    rng = np.random.default_rng(1)
+    q = down_at(0.5, 0.1, 0.3)
+    tips = tcp(q)[:3, 3] - [0, 0, GRIPPER.finger_reach]
+    decided = 0
+    for _ in range(300):
+        turned, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+        pose = at(*(tips + rng.uniform([-0.08, -0.08, -0.06], [0.08, 0.08, 0.0])))
+        pose[:3, :3] = turned * np.sign(np.linalg.det(turned))
+        thing = Obstacle("thing", Shape.BOX, rng.uniform(0.01, 0.06, 3), pose)
+        cell = CoalCell(GRIPPER, World((thing,)))
+        cell.place(q)
+        parts = [body for name, _, body, _ in cell.parts if name in HAND]
+        (_, box_body) = cell.obstacles[0]
+        distance = min(
+            coal.distance(part, box_body, coal.DistanceRequest(), coal.DistanceResult())
+            for part in parts
+        )
+        if distance > 0 and abs(distance - 0.01) > 2e-4:
+            decided += 1
+            assert checker(thing, padding=0.01).is_free(q) == (distance > 0.01), distance
+
+    assert decided > 100

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Protocol, runtime_checkable
 
+from roborefer_vlm.exceptions import ConfigurationError
 from roborefer_vlm.types import Answer, Query, UInt8Array
 
 
@@ -31,6 +32,11 @@ class EngineInfo:
     uses_depth: bool = False
     needs_depth: bool = False
     max_batch: int = 1
+
+    def __post_init__(self) -> None:
+        # A server would wait forever for a batch of none.
+        if self.max_batch < 1:
+            raise ConfigurationError(f"max_batch is {self.max_batch}; at least 1 is needed")
 
 
 class Engine(Protocol):

@@ -129,7 +129,7 @@ def info_from_json(body: object) -> EngineInfo:
         if not isinstance(body, Mapping):
             raise TypeError(f"{type(body).__name__} instead of an object")
         return EngineInfo(**body["engine"])
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise EngineError(
             f"the server's model info does not follow the protocol: {error}"
         ) from error

@@ -30,6 +30,11 @@ DEPTHS_M = (0.012, 0.020, 0.030, 0.042)
 TIP_CLEARANCE_M = 0.004
 # Less than this between the fingers' tips and the top of the target is no hold, metres.
 LEAST_HOLD_M = 0.009
+# Worse grasps are not worth trying.
+LEAST_QUALITY = 0.06
+# A closing jaw turns a thing until it is narrowest between the pads. Grasps this close to each
+# other (metres) are compared; so much more width is nothing, and so much more is hopeless, metres.
+_COMPARED_M, _SAME_WIDTH_M, _HOPELESS_WIDTH_M = 0.012, 0.005, 0.016
 # Leaning of the approach about the closing axis, radians.
 TILTS_RAD = (0.0, -0.35, 0.35, -0.7, 0.7)
 _TILT_COST = 0.12
@@ -65,6 +70,7 @@ def propose_grasps(columns: Columns, gripper: Gripper, most: int = 24) -> list[G
     for heading in range(HEADINGS):
         yaw = pi * heading / HEADINGS
         found += _at_heading(columns, gripper, yaw)
+    found = [g for g in _stable(found) if g.quality >= LEAST_QUALITY]
     return _different(sorted(found, key=lambda g: -g.quality), most)
 
 
@@ -89,6 +95,21 @@ def with_tilts(grasp: Grasp, tilts: tuple[float, ...] = TILTS_RAD) -> Iterator[G
         leaning = replace(grasp, pose=grasp.pose @ lean, quality=quality)
         yield leaning
         yield replace(leaning, pose=leaning.pose @ half_turn)
+
+
+def _stable(grasps: list[Grasp]) -> list[Grasp]:
+    """Lower the quality of those between whose pads the thing would turn."""
+    if not grasps:
+        return []
+    places = np.array([grasp.pose[:3, 3] for grasp in grasps])
+    widths = np.array([grasp.width for grasp in grasps])
+    steady = []
+    for grasp, place in zip(grasps, places, strict=True):
+        near = (np.abs(places - place) < _COMPARED_M).all(axis=1)
+        excess = grasp.width - float(widths[near].min()) - _SAME_WIDTH_M
+        share = float(np.clip(1 - excess / _HOPELESS_WIDTH_M, 0.05, 1.0))
+        steady.append(replace(grasp, quality=grasp.quality * share))
+    return steady
 
 
 def _at_heading(columns: Columns, gripper: Gripper, yaw: float) -> list[Grasp]:

@@ -143,12 +143,13 @@ class PlaceTask(Task):
         self.move(Phase.MOVING, plan.free, plan.worlds[0])
         self.move(Phase.APPROACHING, plan.approach, plan.worlds[1])
         self.enter(Phase.RELEASING)
-        opening = plan.worlds[2].jaw
-        grip = self.body.grip(opening, settings.force)
-        if not grip.interrupted or grip.width > held.width + settings.least_width:
+        # What is held may have turned between the pads since it was taken.
+        let_go = min(held.width, self.body.jaw()) + settings.least_width
+        grip = self.body.grip(plan.worlds[2].jaw, settings.force)
+        if not grip.interrupted or grip.width > let_go:
             self.hand.held = None
         self.body.check()
-        if grip.width < held.width + settings.least_width:
+        if grip.width < let_go:
             raise TaskFailure(
                 Reason.GRIPPER_FAULT,
                 f"the gripper does not open: its pads are {grip.width:.3f} m apart; look at it",

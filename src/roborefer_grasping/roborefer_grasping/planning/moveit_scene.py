@@ -188,4 +188,3 @@ def _primitive(part: Obstacle) -> SolidPrimitive:
     if part.shape == Shape.CYLINDER:
         return SolidPrimitive(type=SolidPrimitive.CYLINDER, dimensions=[z, x / 2])
     return SolidPrimitive(type=SolidPrimitive.SPHERE, dimensions=[x / 2])
-

@@ -86,9 +86,10 @@ test-vlm: setup
 	$(if $(wildcard vlm/tests),$(PYTEST) vlm/tests)
 
 demo: setup
-	@echo "demo: the robot is not built yet (no simulator, model, perception or bringup);"
-	@echo "demo: this runs the tutorial of pocket_ros2/README.md, command by command:"
-	cd pocket_ros2 && ../$(PYTHON_VENV) -m pytest -v --no-header tests/test_tutorial.py
+	@echo "demo: perception node, operator and bringup are not built yet; here the arm picks what a"
+	@echo "demo: random pixel shows and puts it where another one points, in ten random scenes:"
+	$(PYTHON_VENV) benchmarks/pick_place.py --quick --only noise --out out/demo
+	@echo "demo: the video is in out/demo"
 
 docs: setup
 	$(PYTHON_VENV) pocket_ros2/tools/api_table.py

@@ -245,7 +245,8 @@ class Bench:
         from roborefer_msgs.msg import SpatialReference
 
         stamp_ns = self.client.get_clock().now().nanoseconds - round(age_s * 1e9)
-        message = SpatialReference(label="thing", image_width=640, image_height=480)
+        # Made by hand: a place, but no pixel of any image.
+        message = SpatialReference(label="thing")
         message.header.frame_id = "camera_color_optical_frame"
         message.header.stamp.sec = stamp_ns // 10**9
         message.header.stamp.nanosec = stamp_ns % 10**9
@@ -319,7 +320,7 @@ def run_cell(arm=None, **changes):
     from roborefer_grasping.nodes.arm import ArmNode
     from roborefer_sim.nodes.simulator import Simulator
 
-    values = {"real_time_factor": 1.0, "scene.things": 0, "sensor.enabled": False} | changes
+    values = {"real_time_factor": 2.0, "scene.things": 0, "sensor.enabled": False} | changes
     context = Context()
     rclpy.init(context=context)
     executor = MultiThreadedExecutor(num_threads=14, context=context)

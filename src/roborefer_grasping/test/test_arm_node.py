@@ -313,6 +313,25 @@ def test_an_inactive_node_refuses_and_an_active_one_reports(bench):
     assert heard[0]["active"] == "True"
 
 
+@pytest.mark.slow
+def test_deactivation_brings_a_moving_arm_to_rest(bench):
+    moving = threading.Event()
+    sent = bench.send("pick", pick(bench), lambda phase: phase == Phase.MOVING and moving.set())
+    assert moving.wait(30)
+    limit = monotonic() + 10
+    while bench.speed() < 0.3 and monotonic() < limit:
+        pass
+
+    assert bench.transition("deactivate")
+
+    assert bench.speed() < 0.02
+    result = sent.result()
+    assert result.error_code == ErrorCode.NOT_ACTIVE, result.error_msg
+    assert bench.transition("cleanup")
+    assert bench.transition("configure")
+    assert bench.transition("activate")
+
+
 def test_a_block_is_picked_and_placed_end_to_end(bench):
     held, known = [], threading.Event()
     subscription = bench.client.create_subscription(

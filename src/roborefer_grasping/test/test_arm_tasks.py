@@ -277,6 +277,29 @@ def test_what_is_dropped_on_the_way_to_its_place_is_lost(make_body, make_task):
     assert Phase.RELEASING not in body.phases
 
 
+@pytest.mark.parametrize(
+    "share", [0.04, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.5, 0.95))]
+)
+def test_a_place_that_was_stopped_half_way_down_can_be_asked_for_again(
+    make_body, make_task, share
+):
+    body, hand = make_body(BLOCK), Hand()
+    make_task(PickTask, body, hand).run(PickWish(top_of(body, "block_0")))
+
+    def stop(passed_s):
+        if body.phases[-1] is Phase.APPROACHING and passed_s > share * body.followed[-1].duration:
+            raise TaskFailure(Reason.STOPPED, "the latched stop is set")
+
+    body.while_following = stop
+    stopped = refused(make_task(PlaceTask, body, hand), PlaceWish(at(0.5, -0.15, 0.0)))
+    body.while_following = lambda passed_s: None
+
+    make_task(PlaceTask, body, hand).run(PlaceWish(at(0.5, -0.15, 0.0)))
+
+    assert stopped.reason is Reason.STOPPED
+    assert np.hypot(*(body.cell.pose_of("block_0")[:2, 3] - [0.5, -0.15])) < 0.025
+
+
 def test_an_occupied_place_and_one_without_support_are_told_apart(make_body, make_task):
     body, hand = make_body(BLOCK, ("soup_can", 0.5, -0.15, 0.0, 1.0)), Hand()
     make_task(PickTask, body, hand).run(PickWish(top_of(body, "block_0")))
@@ -291,13 +314,13 @@ def test_an_occupied_place_and_one_without_support_are_told_apart(make_body, mak
 @pytest.mark.parametrize(
     ("phase", "holds"),
     [
-        (Phase.CHOOSING, False),
-        (Phase.PLANNING, False),
-        (Phase.MOVING, False),
+        pytest.param(Phase.CHOOSING, False, marks=pytest.mark.slow),
+        pytest.param(Phase.PLANNING, False, marks=pytest.mark.slow),
+        pytest.param(Phase.MOVING, False, marks=pytest.mark.slow),
         (Phase.APPROACHING, False),
-        (Phase.GRASPING, False),
+        pytest.param(Phase.GRASPING, False, marks=pytest.mark.slow),
         (Phase.LIFTING, True),
-        (Phase.VERIFYING, True),
+        pytest.param(Phase.VERIFYING, True, marks=pytest.mark.slow),
         (Phase.RETREATING, True),
     ],
 )

@@ -33,7 +33,6 @@ from roborefer_grasping.core.planning.interface import (
 from roborefer_grasping.core.planning.timing import joined
 from roborefer_grasping.core.presence import without_robot
 from roborefer_grasping.core.robot import Array, Limits
-from roborefer_grasping.core.self_filter import on_robot
 from roborefer_grasping.core.tasks import Failure, NoPlan, TaskPlan, TaskPlanner
 from roborefer_grasping.core.view import Mask
 from roborefer_grasping.core.world import Held, Obstacle, World
@@ -143,16 +142,8 @@ class Task:
 
     def obstacles(self, scene: Scene, touched: Mask | None = None) -> list[Obstacle]:
         """Solids of a scene; what shows up in a mask is named "target" and "target_shadow"."""
-        look, volume, settings = scene.look, self.settings.scene, self.settings
-        held = self.hand.held.solids if self.hand.held else None
-        # As far around the robot as a voxel of hidden space and the padding reach.
-        margin = 2 * volume.voxel + World().padding
-
-        def taken(points: Array) -> Mask:
-            arm, hand = settings.robot, settings.gripper
-            return on_robot(points, arm, hand, look.joints, look.jaw, held, margin)
-
-        return obstacles_from_depth(look.view, scene.support, volume, touched, scene.robot, taken)
+        view, volume = scene.look.view, self.settings.scene
+        return obstacles_from_depth(view, scene.support, volume, touched, scene.robot)
 
     # --- telling ------------------------------------------------------------------------------
     def enter(self, phase: Phase) -> None:
@@ -209,7 +200,7 @@ class Task:
 
     def _checker(self, start: Array, world: World) -> CollisionChecker:
         """Keep the world's padding, or as much of it as the arm has where it stands."""
-        for padding in (world.padding, world.padding / 4, 0.0):
+        for padding in _paddings(world):
             near = replace(world, padding=padding)
             checker = CollisionChecker(self.settings.robot, self.settings.gripper, near)
             if checker.is_free(start, verify.LEAST_SHARE):
@@ -227,14 +218,18 @@ class Task:
         if np.abs(start - self.settings.home).max() < _SETTLED_RAD:
             return True
         world = without_robot(world, self.settings.robot, self.settings.gripper, start)
+        world = self._around(world, start)
         engine = Interruptible(self.planner, self.body)
-        engine.set_world(world)
         seconds = self.settings.planning_within(self.body.remaining_s()).deadline_s
-        result = engine.plan(
-            PlanRequest(
-                start, joints=self.settings.home[None], limits=self.limits, deadline_s=seconds
-            )
+        request = PlanRequest(
+            start, joints=self.settings.home[None], limits=self.limits, deadline_s=seconds
         )
+        # Where it was stopped, an arm may stand closer to things than it would go.
+        for padding in _paddings(world):
+            engine.set_world(replace(world, padding=padding))
+            result = engine.plan(request)
+            if result.status is not Status.START_IN_COLLISION:
+                break
         if result.trajectory is None:
             return False
         try:
@@ -263,11 +258,15 @@ class Task:
         held = self.hand.held.solids if self.hand.held else None
         return replace(self.world(self.obstacles(scene)), held=held, jaw=self.jaw())
 
+    def _around(self, world: World, start: Array) -> World:
+        """The world without what the robot itself takes up or hides next to it."""
+        return without_robot(world, self.settings.robot, self.settings.gripper, start)
+
     def _rise(self, world: World) -> None:
         """Go straight up as far as there is a way; only the arm itself must touch nothing."""
-        names = {o.name for o in world.obstacles} & {SUPPORT, SURROUNDINGS, UNSEEN}
-        near = world.allowing(*names)
         start = self.body.joints()
+        cut = self._around(world, start)
+        near = cut.allowing(*({o.name for o in cut.obstacles} & {SUPPORT, SURROUNDINGS, UNSEEN}))
         goal = self.tcp(start)
         engine = Interruptible(self.planner, self.body)
         engine.set_world(near)
@@ -319,6 +318,10 @@ class Task:
     def world(self, obstacles: list[Obstacle]) -> World:
         """Build a world with this cell's workspace."""
         return World(obstacles, workspace=(self.settings.low, self.settings.high))
+
+
+def _paddings(world: World) -> tuple[float, ...]:
+    return (world.padding, world.padding / 4, 0.0)
 
 
 class Interruptible:

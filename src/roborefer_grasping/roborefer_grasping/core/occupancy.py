@@ -10,7 +10,7 @@ have to enter to take it and which is therefore an obstacle of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +79,6 @@ def obstacles_from_depth(
     settings: OccupancySettings,
     target: Mask | None = None,
     robot: Mask | None = None,
-    taken: Callable[[Array], Mask] | None = None,
 ) -> list[Obstacle]:
     """Build boxes around everything that is not known to be free.
 
@@ -89,8 +88,6 @@ def obstacles_from_depth(
         settings: Volume and resolution.
         target: Pixels of the thing to be grasped; it and its shadow get names of their own.
         robot: Pixels that show the robot itself, which is no obstacle.
-        taken: Tells which points, shape (N, 3), the robot takes up, so that nothing else is there
-            although the camera cannot see it.
 
     Returns:
         Boxes named "surroundings", "unseen", "target", "target_shadow", and "support", a slab
@@ -102,10 +99,6 @@ def obstacles_from_depth(
     if not view.measured.any():
         raise SceneError("the depth image holds no measurement; look at camera and lens")
     labels, origin = classify(view, support_height, settings, target, robot)
-    if taken is not None:
-        unknown = np.argwhere(labels == HIDDEN)
-        inside = unknown[taken(origin + settings.voxel * (unknown + 0.5))]
-        labels[tuple(inside.T)] = FREE
     boxes = []
     for label, name in _NAMES.items():
         if label == HIDDEN:

@@ -36,7 +36,7 @@ from roborefer_grasping.core.motion import Phase, Progress, Reason, TaskFailure
 from roborefer_grasping.core.motion_pick import PickTask, PickWish
 from roborefer_grasping.core.motion_place import PlaceTask, PlaceWish
 from roborefer_grasping.core.motion_settings import Settings
-from roborefer_grasping.core.motion_task import Hand, Record, Task
+from roborefer_grasping.core.motion_task import Hand, HeldThing, Record, Task
 from roborefer_grasping.core.parameters import Value, settings_of
 from roborefer_grasping.core.planning.interface import MotionPlanner
 from roborefer_grasping.core.robot import Array
@@ -57,6 +57,7 @@ _EVENT = QoSProfile(depth=10)
 _THREADS = 6
 # Deactivation waits this long for a running goal to bring the arm to rest.
 _REST_S = 10.0
+_GLANCE_S = 0.1
 
 
 class ArmNode(LifecycleNode):
@@ -73,6 +74,7 @@ class ArmNode(LifecycleNode):
         super().__init__("arm", **kwargs)
         declare(self)
         self._hand = Hand()
+        self._told: HeldThing | None = None
         self._busy = threading.Lock()
         self._active = self._stopped = False
         self._values: dict[str, Value] = {}
@@ -118,7 +120,7 @@ class ArmNode(LifecycleNode):
         self._arm = ArmController(self, self._sensing, self._values)
         self._gripper = GripperController(self, self._sensing, self._values)
         period = float(self._values["diagnostics.period_s"])
-        self._timer = self.create_timer(period, self._publish_diagnostics)
+        self._timer = self.create_timer(period, self._on_timer)
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -230,7 +232,8 @@ class ArmNode(LifecycleNode):
     ) -> Record:
         """Run a goal to its end, whatever happens, and settle its state."""
         record = Record()
-        if not self._busy.acquire(blocking=False):
+        # The look at the hand between goals takes no longer.
+        if not self._busy.acquire(timeout=_GLANCE_S):
             record.reason = Reason.BUSY
             record.message = "another goal runs and the arm does one at a time; wait or cancel it"
         else:
@@ -259,7 +262,6 @@ class ArmNode(LifecycleNode):
         run: Callable[[RosBody, Record], None],
         record: Record,
     ) -> None:
-        held_before = self._hand.held
         try:
             halted = self._halted()
             if halted is not None:
@@ -275,7 +277,7 @@ class ArmNode(LifecycleNode):
             self.get_logger().error(f"a defect: {error!r}")
             record.reason = Reason.INTERNAL_ERROR
             record.message = f"a defect of the arm node: {error!r}; see its log"
-        if self._hand.held is not held_before:
+        if self._hand.held is not self._told:
             self._publish_held()
 
     def _body(self, handle: ServerGoalHandle, feedback: type) -> RosBody:
@@ -289,6 +291,8 @@ class ArmNode(LifecycleNode):
             )
 
         def tell(progress: Progress) -> None:
+            if self._hand.held is not self._told:
+                self._publish_held()
             handle.publish_feedback(
                 feedback(
                     phase=phase_code(progress.phase),
@@ -362,6 +366,7 @@ class ArmNode(LifecycleNode):
         return held_to_msg(self._hand.held, width, gripper, frame, stamp)
 
     def _publish_held(self) -> None:
+        self._told = self._hand.held
         self._held_publisher.publish(self._held_message())
 
     def _show(self, world: World, poses: list[Array]) -> None:
@@ -370,6 +375,28 @@ class ArmNode(LifecycleNode):
         frame = self._base_frame()
         self._scene_publisher.publish(scene_markers(world, frame, stamp))
         self._grasp_publisher.publish(grasp_markers(poses, self._settings.gripper, frame, stamp))
+
+    def _on_timer(self) -> None:
+        self._watch_hand()
+        self._publish_diagnostics()
+
+    def _watch_hand(self) -> None:
+        """Notice what falls out of the gripper between goals."""
+        held, sensing, settings = self._hand.held, self._sensing, self._settings
+        if held is None or sensing is None or settings is None:
+            return
+        if not self._busy.acquire(blocking=False):
+            return
+        try:
+            if sensing.jaw() <= settings.least_width:
+                self._hand.held = None
+                self._publish_held()
+                self.get_logger().error(f"'{held.label or held.name}' fell out of the gripper")
+        except TaskFailure:
+            # What the gripper does not tell is in the diagnostics.
+            pass
+        finally:
+            self._busy.release()
 
     def _publish_diagnostics(self) -> None:
         sensing, arm, gripper = self._sensing, self._arm, self._gripper

@@ -43,7 +43,7 @@ def test_prefix_distortion_and_metres(start, small):
         metres = bench.pixels(depth)
 
     assert list(info.d) == lens
-    assert depth.encoding == "32FC1"
+    assert (depth.encoding, depth.step) == ("32FC1", 160 * 4)
     assert np.isfinite(metres[60, 80])
     assert all(name.startswith("left_") for name in joints.name)
     assert tool.translation.z > 0.1

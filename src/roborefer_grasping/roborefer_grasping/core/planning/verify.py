@@ -20,7 +20,8 @@ from roborefer_grasping.core.robot import Array, Limits
 LOOK_STEP_S = 0.004
 # Rounding in messages and sums; far below what a drive can resolve.
 _SLACK = 1e-4
-START_TOLERANCE_RAD = 0.01
+# An arm that holds or pushes something stands this much beside where its servos want it.
+START_TOLERANCE_RAD = 0.035
 
 
 class Rule(StrEnum):

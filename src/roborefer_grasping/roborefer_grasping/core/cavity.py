@@ -4,7 +4,7 @@
 
 The rim of a cup is thin and surrounded by depth edges, where a sensor measures nothing. What is
 left is the outer wall in front and the inner wall behind it. A piece is the inside of another one
-when it is seen over that one's upper edge, ends at the same height and at the same sides, and
+when it is seen over that one's upper edge, ends at the same height, lies between its sides, and
 curves away from the camera in its middle, as no thing that stands behind would.
 """
 
@@ -21,10 +21,12 @@ Labels = npt.NDArray[np.int32]
 # Widest band without depth between the two walls, pixels.
 _RIM_PX = 9
 _LEAST_NEIGHBOURS = 15
-# How much the two may differ in height and at either side, metres.
-_SAME_HEIGHT_M, _SAME_SIDE_M = 0.015, 0.014
+# How much the two may differ in height, and how far the inside may reach beyond the outside at
+# either side of the rim, metres; and how much of its width it must have.
+_SAME_HEIGHT_M, _SAME_SIDE_M, _LEAST_WIDTH = 0.015, 0.010, 0.6
+_RIM_M = 0.018
 # The band below the upper edge in which the curve is looked at, and its least depth, metres.
-_BAND_M, _LEAST_CURVE_M = 0.030, 0.005
+_BAND_M, _LEAST_CURVE_M = 0.030, 0.004
 
 
 def other_wall(view: DepthView, labels: Labels, label: int) -> int:
@@ -55,10 +57,15 @@ def _is_inside_of(view: DepthView, inner: Mask, outer: Mask) -> bool:
     if (inside[:, :2] @ ahead).mean() < (outside[:, :2] @ ahead).mean():
         return False
     tops = [float(np.percentile(points[:, 2], 98)) for points in (inside, outside)]
-    sides = [np.percentile(points[:, :2] @ aside, [3, 97]) for points in (inside, outside)]
     if abs(tops[0] - tops[1]) > _SAME_HEIGHT_M:
         return False
-    if np.abs(sides[0] - sides[1]).max() > _SAME_SIDE_M:
+    # Handles start below the rim.
+    rim = outside[outside[:, 2] > tops[1] - _RIM_M]
+    low, high = np.percentile(inside[:, :2] @ aside, [3, 97])
+    rim_low, rim_high = np.percentile(rim[:, :2] @ aside, [3, 97])
+    if low < rim_low - _SAME_SIDE_M or high > rim_high + _SAME_SIDE_M:
+        return False
+    if high - low < _LEAST_WIDTH * (rim_high - rim_low):
         return False
     return _curves_away(inside[inside[:, 2] > tops[0] - _BAND_M], ahead, aside)
 
@@ -71,5 +78,5 @@ def _curves_away(points: Array, ahead: Array, aside: Array) -> bool:
     left, right = along[across < quarters[1]], along[across > quarters[4]]
     if min(len(middle), len(left), len(right)) < 5:
         return False
-    ends = max(float(np.median(left)), float(np.median(right)))
+    ends = (float(np.median(left)) + float(np.median(right))) / 2
     return float(np.median(middle)) - ends > _LEAST_CURVE_M

@@ -18,7 +18,7 @@ from roborefer_grasping.core.occupancy import (
     classify,
 )
 from roborefer_grasping.core.robot import Array
-from roborefer_grasping.core.view import DepthView, Mask
+from roborefer_grasping.core.view import DepthView, Mask, middle_of
 from roborefer_grasping.exceptions import SceneError
 
 CELL_M = 0.004
@@ -37,6 +37,7 @@ class Columns:
         other: Highest space that is filled by something else or was not seen; -inf where free.
         shadow: Highest space that only the target hides; -inf where there is none.
         support: z of what the target stands on.
+        middle: x and y of the target's middle.
     """
 
     origin: Array
@@ -44,6 +45,7 @@ class Columns:
     other: Array
     shadow: Array
     support: float
+    middle: Array
 
     def turned(self, yaw: float) -> tuple[Array, Array, Array, Array, Array]:
         """Resample along turned axes, around the middle of the grid.
@@ -105,18 +107,42 @@ def columns_around(
     heights = np.full(labels.shape[:2], _NOTHING)
     inside = ((cells >= 0) & (cells < heights.shape)).all(axis=1)
     np.maximum.at(heights, tuple(cells[inside].T), points[inside, 2])
+    heights = _bridged(heights, support_height)
+    shadow = _highest(labels == IN_SHADOW, tops)
+    middle = middle_of(points, support_height)
     return Columns(
         origin,
-        _bridged(heights, support_height),
+        _completed(heights, shadow, (middle - origin) / CELL_M),
         _highest((labels == FILLED) | (labels == HIDDEN), tops),
-        _highest(labels == IN_SHADOW, tops),
+        shadow,
         support_height,
+        middle,
     )
 
 
 def _highest(cells: npt.NDArray[np.bool_], tops: Array) -> Array:
     last = cells.shape[2] - 1 - np.argmax(cells[:, :, ::-1], axis=2)
     return np.where(cells.any(axis=2), tops[last], _NOTHING)
+
+
+def _completed(heights: Array, shadow: Array, middle: Array) -> Array:
+    """Add the side that was turned away, as the point reflection of what was seen.
+
+    Only where the target hides the view can there be more of it.
+
+    Args:
+        heights: Of the target, shape (nx, ny).
+        shadow: Highest space that only the target hides, likewise.
+        middle: Of the target, in cells.
+    """
+    cells = np.argwhere(np.isfinite(heights))
+    mirrored = np.round(2 * middle - cells).astype(int)
+    inside = ((mirrored >= 0) & (mirrored < heights.shape)).all(axis=1)
+    source, there = tuple(cells[inside].T), tuple(mirrored[inside].T)
+    hidden = ~np.isfinite(heights[there]) & (shadow[there] > heights[source] - 2 * CELL_M)
+    completed = heights.copy()
+    completed[tuple(i[hidden] for i in there)] = heights[tuple(i[hidden] for i in source)]
+    return completed
 
 
 def _bridged(heights: Array, support_height: float) -> Array:

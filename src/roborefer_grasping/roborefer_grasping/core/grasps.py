@@ -121,7 +121,7 @@ def _at_heading(columns: Columns, gripper: Gripper, yaw: float) -> list[Grasp]:
     blocked = ndimage.maximum_filter(np.maximum(target, other), size, mode="constant", cval=np.inf)
     hidden = ndimage.maximum_filter(shadow, size, mode="constant", cval=-np.inf)
     seen = np.isfinite(target)
-    middle = np.array([x[seen].mean(), y[seen].mean()])
+    middle = columns.middle
     reach = max(0.02, float(np.hypot(x[seen] - middle[0], y[seen] - middle[1]).max()))
     found = []
     for row in np.flatnonzero(seen.any(axis=0)):
@@ -203,7 +203,8 @@ def _squareness(between: npt.NDArray[np.bool_]) -> float:
     last = between.shape[0] - 1 - between[::-1].argmax(axis=0)[rows]
     if len(rows) < 3:
         return 0.5
-    slopes = [abs(float(np.polyfit(rows, side, 1)[0])) for side in (first, last)]
+    across = rows - rows.mean()
+    slopes = [abs(float(across @ side) / float(across @ across)) for side in (first, last)]
     # Friction holds up to some 30 degrees between a pad and what it meets; half of it is safe.
     angle = float(np.arctan(max(slopes)))
     share = len(rows) / between.shape[1]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from roborefer_grasping.core.robot import Array
-from roborefer_grasping.core.view import DepthView, Mask
+from roborefer_grasping.core.view import DepthView, Mask, middle_of
 from roborefer_grasping.exceptions import SceneError
 
 Cells = npt.NDArray[np.bool_]
@@ -68,7 +68,7 @@ def footprint_of(view: DepthView, target: Mask, support: float) -> Footprint:
 
     The side that is turned away was not seen. What stands on a level surface mostly has its
     underside mirrored across its middle, so the outline is completed by its point reflection
-    about the middle of what was seen of its upper half.
+    about the middle of its top.
 
     Raises:
         SceneError: Too few pixels of the target have a depth.
@@ -78,8 +78,7 @@ def footprint_of(view: DepthView, target: Mask, support: float) -> Footprint:
         raise SceneError(f"only {len(points)} pixels of the target have a depth; 10 are needed")
     top = float(np.percentile(points[:, 2], 99))
     upper = points[points[:, 2] > (support + top) / 2][:, :2]
-    low, high = np.percentile(upper, [2, 98], axis=0)
-    middle = (low + high) / 2
+    middle = middle_of(points, support)
     around = points[:, :2] - middle
     reach = np.percentile(np.linalg.norm(upper - middle, axis=1), 98)
     # Lower points that stick out beyond the upper half's reach are really there.

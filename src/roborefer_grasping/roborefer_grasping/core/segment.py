@@ -78,7 +78,10 @@ def segment_at(
     # Specks are no things.
     labels[np.bincount(labels.ravel())[labels] < SMALLEST_PX] = 0
     row, column = round(v), round(u)
-    label = int(labels[row, column]) or _around(labels, row, column)
+    label = int(labels[row, column])
+    if not label or _is_flat(view, labels == label, support):
+        # The floor of a container lies as low as the support, and noise may lift parts of it.
+        label = _around(labels, row, column) or label
     if not label:
         window = np.s_[
             max(0, row - SNAP_PX) : row + SNAP_PX + 1,
@@ -93,10 +96,12 @@ def segment_at(
     mask = labels == label
     if other := other_wall(view, labels, label):
         mask |= labels == other
-    # The floor of a container lies as low as the support, and yet belongs to the container.
-    enclosed = ndimage.binary_fill_holes(mask)
+    enclosed = _filled(mask)
+    inside = np.unique(labels[enclosed & ~mask])
+    flat = [n for n in inside if n and _is_flat(view, labels == n, support)]
     fringe = ndimage.binary_dilation(mask, iterations=_FRINGE_PX) & ~view.valid
-    return np.asarray(mask | ((enclosed | fringe) & (labels == 0)))
+    nobody = (labels == 0) | (enclosed & np.isin(labels, flat))
+    return np.asarray(mask | ((enclosed | fringe) & nobody))
 
 
 def things(view: DepthView, support: float, ignored: Mask | None = None) -> npt.NDArray[np.int32]:
@@ -125,7 +130,21 @@ def _around(labels: npt.NDArray[np.int32], row: int, column: int) -> int:
         if box is None or not (box[0].start < row < box[0].stop):
             continue
         if box[1].start < column < box[1].stop:
-            filled = ndimage.binary_fill_holes(labels[box] == number)
+            filled = _filled(labels[box] == number)
             if filled[row - box[0].start, column - box[1].start]:
                 return number
     return 0
+
+
+def _filled(mask: Mask) -> Mask:
+    """A mask with what it encloses, where gaps as wide as a sensor's do not let anything out."""
+    padded = np.pad(mask, _FRINGE_PX)
+    closed = ndimage.binary_closing(padded, iterations=_FRINGE_PX)
+    inner = slice(_FRINGE_PX, -_FRINGE_PX)
+    return np.asarray(ndimage.binary_fill_holes(closed | padded)[inner, inner])
+
+
+def _is_flat(view: DepthView, mask: Mask, support: float) -> bool:
+    """Whether something rises so little that it may be a floor rather than a thing."""
+    heights = view.points[mask & view.measured][:, 2]
+    return not len(heights) or float(np.percentile(heights, 95)) < support + 2 * ABOVE_SUPPORT_M

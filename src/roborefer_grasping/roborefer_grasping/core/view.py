@@ -23,6 +23,8 @@ _EDGE_SHARE = 0.02
 # A measurement that fewer neighbours share, within this share of its depth, flies between near and
 # far: edges make such, surfaces do not.
 _ALIKE_SHARE, _LEAST_ALIKE = 0.015, 3
+# Of a thing's height, what counts as its top; at least so many metres and so many pixels.
+_TOP_SHARE, _TOP_M, _LEAST_TOP_PX = 0.12, 0.007, 15
 # Beyond this a stereo sensor's errors exceed what grasping can use, metres.
 FARTHEST_M = 3.0
 
@@ -124,6 +126,10 @@ class DepthView:
         normals[border] = np.nan
         return np.asarray(normals)
 
+    def surface(self, mask: Mask) -> Array:
+        """Points of a mask that do not lie on a depth edge, shape (N, 3)."""
+        return np.asarray(self.points[mask & self.valid])
+
     def project(self, points: Array) -> tuple[Array, Array]:
         """Pixels (u, v), shape (N, 2), and depths, shape (N,), of points of the base's frame."""
         optical = (points - self.t_base_optical[:3, 3]) @ self.t_base_optical[:3, :3]
@@ -134,3 +140,23 @@ class DepthView:
             axis=-1,
         )
         return pixels, z
+
+
+def middle_of(points: Array, support: float) -> Array:
+    """Middle of a thing of which one side was seen, x and y, metres.
+
+    What is highest of a thing mostly lies over its middle and was seen from all sides: a lid, a
+    rim, a ridge, the top of a ball.
+
+    Args:
+        points: Of its surface, shape (N, 3).
+        support: Height of what it stands on, metres.
+    """
+    top = float(np.percentile(points[:, 2], 99))
+    for share in (_TOP_SHARE, 0.5):
+        band = max(_TOP_M, share * (top - support))
+        upper = points[points[:, 2] > top - band][:, :2]
+        if len(upper) >= _LEAST_TOP_PX:
+            break
+    low, high = np.percentile(upper, [2, 98], axis=0)
+    return np.asarray((low + high) / 2)

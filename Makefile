@@ -56,7 +56,8 @@ PYTHON_VENV := .venv/bin/python
 PYTEST := $(PYTHON_VENV) -m pytest -q -m "$(TESTS)"
 STRICT := $(wildcard pocket_ros2/pocket_ros2/wire pocket_ros2/pocket_ros2/idl \
   pocket_ros2/pocket_ros2/cli pocket_ros2/pocket_ros2/*.py pocket_ros2/*.py tools/*.py \
-  vlm/roborefer_vlm $(wildcard src/*/*/core src/*/*/exceptions.py))
+  vlm/roborefer_vlm)
+STRICT_SRC := $(wildcard src/*/*/core src/*/*/exceptions.py)
 
 setup: .venv/.ready
 
@@ -72,6 +73,8 @@ lint-python: setup
 	$(PYTHON_VENV) -m ruff check --quiet .
 	$(PYTHON_VENV) -m ruff format --check --quiet .
 	$(PYTHON_VENV) -m mypy $(STRICT)
+	# Apart: beside src/*/launch, mypy would take that folder for the module of that name.
+	$(PYTHON_VENV) -m mypy $(STRICT_SRC)
 
 test-pocket: setup
 	cd pocket_ros2 && ../$(PYTEST) tests

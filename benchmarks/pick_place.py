@@ -52,6 +52,7 @@ choose_gl()
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
+from _simulated_body import FRAME_S, FRAME_SIZE, Film, SimulatedBody  # noqa: E402
 from roborefer_grasping.core.gripper import Gripper  # noqa: E402
 from roborefer_grasping.core.motion import Look, Reason, TaskFailure  # noqa: E402
 from roborefer_grasping.core.motion_pick import PickTask, PickWish  # noqa: E402
@@ -69,7 +70,6 @@ from roborefer_sim.core.clutter import Clutter, random_cell  # noqa: E402
 from roborefer_sim.core.library import Make  # noqa: E402
 from roborefer_sim.core.sensor import PERFECT, SensorModel  # noqa: E402
 from roborefer_sim.core.simulation import Simulation  # noqa: E402
-from simulated_body import FRAME_S, FRAME_SIZE, Film, SimulatedBody  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 SCENES, QUICK_SCENES, WALL_RUNS = 200, 10, 12

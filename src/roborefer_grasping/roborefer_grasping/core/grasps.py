@@ -186,7 +186,7 @@ def _judge(
     depth = float(np.clip((top[begin : end + 1].max() - tip) / 0.030, 0, 1))
     margin = float(np.clip((gripper.widest - width) / 0.02, 0, 1))
     # Sides that still widen below the pads push a thing out of the jaw, however deep they are.
-    quality = (0.25 + 0.75 * upright) * (0.60 + 0.25 * depth + 0.15 * margin)
+    quality = (0.10 + 0.90 * upright) * (0.60 + 0.25 * depth + 0.15 * margin)
     return quality * (0.9 if in_shadow else 1.0), width, in_shadow
 
 

@@ -36,6 +36,8 @@ _BEFORE_SURFACE = 0.5
 _THICKNESS = 1.5
 # Holes in the depth up to this far from a measurement take over its value, pixels.
 _BRIDGE_PX = 6
+# The target is kept in voxels this many times as large, but not below the finest, metres.
+_FINE, _FINEST_M = 0.5, 0.004
 # Hidden space is kept in voxels this many times as large: nobody knows where it ends exactly.
 _COARSE = 2
 
@@ -104,6 +106,8 @@ def obstacles_from_depth(
         if label == HIDDEN:
             hidden = _coarsened(labels == label)
             boxes += merged(hidden, origin, np.full(3, settings.voxel * _COARSE), name)
+        elif label == ON_TARGET and target is not None:
+            boxes += _target_boxes(view, support_height, settings, target, robot)
         else:
             boxes += merged(labels == label, origin, np.full(3, settings.voxel), name)
     low, high = np.array(settings.low), np.array(settings.high)
@@ -113,6 +117,29 @@ def obstacles_from_depth(
     size = np.array([*(high - low)[:2] + 1.0, 0.1])
     boxes.append(Obstacle(SUPPORT, Shape.BOX, size, pose))
     return boxes
+
+
+def _target_boxes(
+    view: DepthView,
+    support_height: float,
+    settings: OccupancySettings,
+    target: Mask,
+    robot: Mask | None,
+) -> list[Obstacle]:
+    """The target in fine voxels, since the hand goes as close to it as it can."""
+    points = view.surface(target)
+    if not len(points):
+        return []
+    step = max(_FINEST_M, settings.voxel * _FINE)
+    low = np.maximum(points.min(axis=0) - 4 * step, settings.low)
+    high = np.minimum(points.max(axis=0) + 4 * step, settings.high)
+    if not (low < high).all():
+        return []
+    x, y, z = low.tolist()
+    x2, y2, z2 = high.tolist()
+    near = OccupancySettings((x, y, z), (x2, y2, z2), step, settings.vouched)
+    labels, origin = classify(view, support_height, near, target, robot)
+    return merged(labels == ON_TARGET, origin, np.full(3, step), TARGET)
 
 
 def classify(

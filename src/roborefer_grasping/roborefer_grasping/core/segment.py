@@ -139,7 +139,7 @@ def _around(labels: npt.NDArray[np.int32], row: int, column: int) -> int:
 def _filled(mask: Mask) -> Mask:
     """A mask with what it encloses, where gaps as wide as a sensor's do not let anything out."""
     padded = np.pad(mask, _FRINGE_PX)
-    closed = ndimage.binary_closing(padded, iterations=_FRINGE_PX)
+    closed = ndimage.binary_closing(padded, np.ones((3, 3), bool), _FRINGE_PX)
     inner = slice(_FRINGE_PX, -_FRINGE_PX)
     return np.asarray(ndimage.binary_fill_holes(closed | padded)[inner, inner])
 

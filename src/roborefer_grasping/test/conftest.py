@@ -4,12 +4,17 @@
 
 import contextlib
 import os
+import sys
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from roborefer_sim.core.gl import choose_gl
+
+# Tests share modules of this folder, which pytest does not put on the path by itself.
+sys.path.insert(0, str(Path(__file__).parent))
 
 # Before any test imports MuJoCo, which reads the choice while it is imported.
 choose_gl()

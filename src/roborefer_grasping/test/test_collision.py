@@ -1,9 +1,7 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
 import struct
-import sys
 from math import pi
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -217,7 +215,6 @@ def test_less_padding_never_blocks_more(seed):
 def test_no_contact_that_coal_finds_is_missed():
     pytest.importorskip("coal")
     pytest.importorskip("roborefer_sim")
-    sys.path.insert(0, str(Path(__file__).parent))
     from independent import CoalCell
 
     rng = np.random.default_rng(0)
@@ -245,7 +242,6 @@ def test_no_contact_that_coal_finds_is_missed():
 def test_distances_of_hand_and_boxes_are_those_of_coal():
     coal = pytest.importorskip("coal")
     pytest.importorskip("roborefer_sim")
-    sys.path.insert(0, str(Path(__file__).parent))
     from independent import HAND, CoalCell
 
     rng = np.random.default_rng(1)

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import ball, box, noisy, pixel_of, vessel, view_of
 from roborefer_grasping.core.columns import columns_around
 from roborefer_grasping.core.grasps import (
     LEAST_QUALITY,
@@ -15,9 +14,6 @@ from roborefer_grasping.core.grasps import (
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.segment import segment_at
 from roborefer_grasping.exceptions import RobotError, SceneError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from drawn import ball, box, noisy, pixel_of, vessel, view_of
 
 GRIPPER = Gripper()
 

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import box, noisy, pixel_of, view_of
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.kinematics import forward
 from roborefer_grasping.core.occupancy import (
@@ -23,9 +22,6 @@ from roborefer_grasping.core.robot import robot_named
 from roborefer_grasping.core.segment import segment_at
 from roborefer_grasping.core.world import Obstacle, Shape, World
 from roborefer_grasping.exceptions import SceneError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from drawn import box, noisy, pixel_of, view_of
 
 SETTINGS = OccupancySettings()
 THING = box((0.06, 0.06, 0.12), 0.5, 0.0)

@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import ball, box, noisy, pixel_of, vessel, view_of
 from roborefer_grasping.core.placing import (
     RELEASE_M,
     Footprint,
@@ -14,9 +13,6 @@ from roborefer_grasping.core.placing import (
 )
 from roborefer_grasping.core.segment import segment_at
 from roborefer_grasping.exceptions import SceneError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from drawn import ball, box, noisy, pixel_of, vessel, view_of
 
 
 def round_footprint(radius, height=0.08):

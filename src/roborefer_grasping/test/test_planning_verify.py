@@ -49,9 +49,9 @@ def test_a_good_motion_breaks_nothing(motion):
 
 
 def test_a_start_elsewhere_is_found(motion):
-    found = only(broken_by(motion, start=START + 0.02), Rule.START)
+    found = only(broken_by(motion, start=START + 0.04), Rule.START)
 
-    assert "0.020 rad" in found.message
+    assert "0.040 rad" in found.message
 
 
 def test_a_motion_that_does_not_end_at_rest_is_found(motion):

@@ -1,16 +1,12 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import HEIGHT, WIDTH, ball, box, depth_of, noisy, pixel_of, vessel, view_of
 from roborefer_grasping.core.segment import segment_at, support_height, things
 from roborefer_grasping.core.view import DepthView
 from roborefer_grasping.exceptions import SceneError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from drawn import HEIGHT, WIDTH, ball, box, depth_of, noisy, pixel_of, vessel, view_of
 
 LOW, HIGH = np.array([0.2, -0.5, -0.05]), np.array([0.85, 0.5, 0.05])
 

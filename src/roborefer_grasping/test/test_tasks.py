@@ -1,11 +1,10 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn import box, pixel_of, view_of
 from roborefer_grasping.core.columns import columns_around
 from roborefer_grasping.core.grasps import Grasp, propose_grasps
 from roborefer_grasping.core.gripper import Gripper
@@ -33,9 +32,6 @@ from roborefer_grasping.core.tasks import (
     without,
 )
 from roborefer_grasping.core.world import Held, Obstacle, Shape, World
-
-sys.path.insert(0, str(Path(__file__).parent))
-from drawn import box, pixel_of, view_of
 
 ROBOT, GRIPPER = robot_named("ur5"), Gripper()
 HOME = np.array([0.0, -2.23, 1.585, -0.93, -1.5708, -1.5708])

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import json
 import logging
+import logging.handlers
+import queue
 
 import httpx
 import pytest
@@ -137,16 +139,29 @@ def test_pages_of_other_sites_are_refused_and_no_cors_is_offered(usual_url):
     assert not [name for name in asked.headers if name.startswith("access-control")]
 
 
-def test_the_access_log_has_ids_and_no_secrets(usual_url, good, caplog):
+@pytest.fixture
+def access_lines():
+    """Lines of the access log as they come; the last one of a request follows its answer."""
+    lines = queue.SimpleQueue()
+    handler = logging.handlers.QueueHandler(lines)
+    handler.addFilter(lambda record: record.name.endswith(".access"))
+    logger = logging.getLogger("roborefer_vlm.server")
+    logger.addHandler(handler)
+    yield lambda: json.loads(lines.get(timeout=10).message)
+    logger.removeHandler(handler)
+
+
+def test_the_access_log_has_ids_and_no_secrets(usual_url, good, caplog, access_lines):
     with caplog.at_level(logging.INFO, logger="roborefer_vlm.server"):
         httpx.post(
             f"{usual_url}/v1/refer?token=secret-in-query",
             json=good,
             headers={"X-Request-Id": "log-1", "Authorization": "Bearer secret-in-header"},
         )
+        line = access_lines()
+        while line["request_id"] != "log-1":
+            line = access_lines()
 
-    lines = [json.loads(r.message) for r in caplog.records if r.name.endswith(".access")]
-    (line,) = [line for line in lines if line["request_id"] == "log-1"]
     assert (line["path"], line["status"], line["outcome"]) == ("/v1/refer", 200, "ok")
     assert "secret" not in caplog.text
     assert str(good["image"])[:30] not in caplog.text

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Picks things from random cluttered tables and puts them where another pixel points.
 
-    python benchmarks/pick_place.py [--quick] [--json FILE] [--out DIR] [--only SEED]
+    python benchmarks/pick_place.py [--quick] [--json FILE] [--out DIR] [--only perfect|noise]
 
 A scene is 5 to 9 things of the library, drawn by seed and settled. What is asked for is drawn
 from what the camera sees, nothing else is told to the arm:
@@ -397,6 +397,7 @@ def main() -> None:
         for name, value in (figures_of(runs[False], "") | figures_of(runs[True], "_noise")).items()
     }
     results["conditions"] = {
+        "quick": count < SCENES,
         "first_seed": args.first,
         "containers": args.containers,
         "not_asked_for": NOT_ASKED_FOR,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from roborefer_common.core.parameters import readme_table
 from roborefer_grasping.core import parameters
 from roborefer_grasping.exceptions import GraspingError
 
@@ -15,11 +16,9 @@ DEFAULTS = {row.name: row.default for row in parameters.TABLE}
 
 @pytest.mark.parametrize("name", parameters.FILES)
 def test_the_files_of_config_are_those_of_the_table(name):
-    comment, changes = parameters.FILES[name]
-
     text = (PACKAGE / "config" / f"{name}.yaml").read_text(encoding="utf-8")
 
-    assert text == parameters.sample_yaml(changes, comment), (
+    assert text == parameters.sample_file(name), (
         f"python3 -m roborefer_grasping.core.parameters {name} > config/{name}.yaml"
     )
     values = yaml.safe_load(text)["/**"]["ros__parameters"]
@@ -30,7 +29,7 @@ def test_the_files_of_config_are_those_of_the_table(name):
 def test_the_readme_has_the_table():
     text = (PACKAGE / "README.md").read_text(encoding="utf-8")
 
-    assert parameters.readme_table() in text, (
+    assert readme_table(parameters.TABLE) in text, (
         "replace the table by: python3 -m roborefer_grasping.core.parameters table"
     )
 

@@ -189,7 +189,7 @@ def test_every_parameter_is_described_with_its_range(bench):
 
     for row, descriptor in zip(parameters.TABLE, answer.descriptors, strict=True):
         assert row.description in descriptor.description
-        assert descriptor.read_only != row.changeable
+        assert descriptor.read_only == row.fixed
         ranges = len(descriptor.integer_range) + len(descriptor.floating_point_range)
         assert ranges == (row.low is not None)
 

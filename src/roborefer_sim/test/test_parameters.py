@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+from roborefer_common.core.parameters import readme_table
 from roborefer_sim.nodes import parameters
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from simulation_interfaces.srv import SetSimulationState, StepSimulation
@@ -18,13 +19,13 @@ INFO = "camera/color/camera_info"
 def test_sample_file_is_that_of_the_table():
     file = Path(__file__).parents[1] / "config" / "simulator.yaml"
 
-    assert file.read_text(encoding="utf-8") == parameters.sample_yaml()
+    assert file.read_text(encoding="utf-8") == parameters.sample_file()
 
 
 def test_readme_has_the_table():
     file = Path(__file__).parents[1] / "README.md"
 
-    assert parameters.readme_table() in file.read_text(encoding="utf-8")
+    assert readme_table(parameters.TABLE) in file.read_text(encoding="utf-8")
 
 
 def test_prefix_distortion_and_metres(start, small):

@@ -8,12 +8,12 @@ it to print the table of the README.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
+from roborefer_common.core.parameters import Row, Value, check, readme_table, sample_yaml
+from roborefer_common.exceptions import ParameterError
 
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.motion_settings import Settings
@@ -21,32 +21,6 @@ from roborefer_grasping.core.occupancy import OccupancySettings
 from roborefer_grasping.core.robot import ROBOTS, robot_named
 from roborefer_grasping.core.tasks import TaskSettings
 from roborefer_grasping.exceptions import RobotError
-
-Value = str | bool | int | float | list[float]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One parameter.
-
-    Attributes:
-        name: With its group.
-        default: Decides the type.
-        description: One sentence with the unit.
-        low: Least value of a number.
-        high: Greatest value of a number.
-        choices: The only values allowed, if any.
-        length: Of a list; 0 for any multiple of six.
-    """
-
-    name: str
-    default: Value
-    description: str
-    low: float | None = None
-    high: float | None = None
-    choices: Sequence[str] = ()
-    length: int | None = None
-
 
 _VOUCHED = [number for box in OccupancySettings().vouched for corner in box for number in corner]
 _SCENE, _TASK, _HAND = OccupancySettings(), TaskSettings(), Gripper()
@@ -129,27 +103,6 @@ TABLE = (
 )  # fmt: skip
 
 
-def check(values: Mapping[str, Value]) -> None:
-    """Check what ranges cannot say.
-
-    Raises:
-        RobotError: A value is none of its parameter's choices, or a list has another length.
-    """
-    for row in TABLE:
-        value = values[row.name]
-        if row.choices and value not in row.choices:
-            raise RobotError(f"{row.name} is '{value}'; it must be {' or '.join(row.choices)}")
-        if row.length is None:
-            continue
-        numbers = np.asarray(value, float)
-        if not np.isfinite(numbers).all():
-            raise RobotError(f"{row.name} is {list(numbers)}; finite numbers are needed")
-        if row.length and len(numbers) != row.length:
-            raise RobotError(f"{row.name} has {len(numbers)} numbers; {row.length} are needed")
-        if len(numbers) % (row.length or 6):
-            raise RobotError(f"{row.name} has {len(numbers)} numbers; six for each box are needed")
-
-
 def settings_of(values: Mapping[str, Value]) -> Settings:
     """Turn checked values into what tasks use.
 
@@ -157,7 +110,15 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
         RobotError: Values do not fit each other; the message names them.
         SceneError: A volume is empty.
     """
-    check(values)
+    try:
+        check(TABLE, values)
+    except ParameterError as error:
+        raise RobotError(str(error)) from error
+    if len(values["scene.vouched"]) % 6:  # type: ignore[arg-type]
+        raise RobotError(
+            f"scene.vouched has {len(values['scene.vouched'])} numbers;"  # type: ignore[arg-type]
+            " six for each box are needed"
+        )
 
     def number(name: str) -> float:
         return float(values[name])  # type: ignore[arg-type]
@@ -215,48 +176,6 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
     )
 
 
-def describe(row: Row) -> str:
-    """One sentence with choices and range."""
-    text = row.description
-    if row.choices:
-        text += f" One of: {', '.join(row.choices)}."
-    if row.low is not None and row.high is not None:
-        text += f" {row.low:g} to {row.high:g}."
-    return text
-
-
-def sample_yaml(changes: Mapping[str, Value], comment: str) -> str:
-    """Write a parameter file with every parameter, at its default unless changed.
-
-    Args:
-        changes: Values that differ from the defaults, by name.
-        comment: One line that says what the file is for.
-    """
-    unknown = set(changes) - {row.name for row in TABLE}
-    if unknown:
-        raise RobotError(f"no parameters {sorted(unknown)}; see core/parameters.py")
-    lines = [
-        "# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors",
-        "# SPDX-License-Identifier: Apache-2.0",
-        f"# {comment}",
-        "# Made by roborefer_grasping/core/parameters.py, which holds the table; a test compares.",
-        "/**:",
-        "  ros__parameters:",
-    ]
-    for row in TABLE:
-        lines.append(f"    # {describe(row)}")
-        lines.append(f"    {row.name}: {json.dumps(changes.get(row.name, row.default))}")
-    return "\n".join(lines) + "\n"
-
-
-def readme_table() -> str:
-    """Write the parameters as the rows of a Markdown table."""
-    lines = ["| parameter | default | meaning |", "|---|---|---|"]
-    for row in TABLE:
-        lines.append(f"| `{row.name}` | `{json.dumps(row.default)}` | {describe(row)} |")
-    return "\n".join(lines) + "\n"
-
-
 # The files in config/: what they are for, and what differs from the defaults. On hardware the
 # controller scales with the speed slider of the teach pendant, and the gripper is a Robotiq.
 _ROBOTIQ: Mapping[str, Value] = {
@@ -287,9 +206,14 @@ FILES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
     ),
 }
 
+
+def sample_file(name: str) -> str:
+    """Return the text of a file of config/."""
+    comment, changes = FILES[name]
+    made_by = f"python3 -m roborefer_grasping.core.parameters {name} > config/{name}.yaml"
+    return sample_yaml(TABLE, changes, comment, made_by)
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1] if len(sys.argv) > 1 else "sim"
-    if wanted == "table":
-        print(readme_table(), end="")
-    else:
-        print(sample_yaml(FILES[wanted][1], FILES[wanted][0]), end="")
+    print(readme_table(TABLE) if wanted == "table" else sample_file(wanted), end="")

@@ -16,7 +16,10 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from roborefer_common.core.parameters import Value
+from roborefer_common.declaring import declare, read
+from roborefer_common.patience import Patience, wait_until
+from roborefer_common.qos import EVENT, LATCHED
 from std_msgs.msg import Bool
 from visualization_msgs.msg import MarkerArray
 
@@ -37,22 +40,18 @@ from roborefer_grasping.core.motion_pick import PickTask, PickWish
 from roborefer_grasping.core.motion_place import PlaceTask, PlaceWish
 from roborefer_grasping.core.motion_settings import Settings
 from roborefer_grasping.core.motion_task import Hand, HeldThing, Record, Task
-from roborefer_grasping.core.parameters import Value, settings_of
+from roborefer_grasping.core.parameters import TABLE, settings_of
 from roborefer_grasping.core.planning.interface import MotionPlanner
 from roborefer_grasping.core.robot import Array
 from roborefer_grasping.core.world import World
 from roborefer_grasping.exceptions import GraspingError
 from roborefer_grasping.nodes.body import RosBody
 from roborefer_grasping.nodes.controllers import ArmController, GripperController
-from roborefer_grasping.nodes.parameters import declare, read
-from roborefer_grasping.nodes.patience import Patience, wait_until
 from roborefer_grasping.nodes.planners import make_planner
 from roborefer_grasping.nodes.sensing import Sensing
 from roborefer_msgs.action import Pick, Place
 from roborefer_msgs.msg import HeldObject
 
-_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-_EVENT = QoSProfile(depth=10)
 # A goal blocks one thread of the executor; the others serve callbacks meanwhile.
 _THREADS = 6
 # Deactivation waits this long for a running goal to bring the arm to rest.
@@ -72,7 +71,7 @@ class ArmNode(LifecycleNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("arm", **kwargs)
-        declare(self)
+        declare(self, TABLE)
         self._hand = Hand()
         self._told: HeldThing | None = None
         self._busy = threading.Lock()
@@ -85,14 +84,14 @@ class ArmNode(LifecycleNode):
         self._gripper: GripperController | None = None
         self._last: tuple[str, Record] | None = None
         self._timer = None
-        self._held_publisher = self.create_publisher(HeldObject, "held_object", _LATCHED)
+        self._held_publisher = self.create_publisher(HeldObject, "held_object", LATCHED)
         self._scene_publisher = self.create_publisher(
-            MarkerArray, "planning_scene_markers", _LATCHED
+            MarkerArray, "planning_scene_markers", LATCHED
         )
-        self._grasp_publisher = self.create_publisher(MarkerArray, "grasp_markers", _LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", _EVENT)
+        self._grasp_publisher = self.create_publisher(MarkerArray, "grasp_markers", LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", EVENT)
         self.create_subscription(
-            Bool, "stop", self._on_stop, _LATCHED, callback_group=MutuallyExclusiveCallbackGroup()
+            Bool, "stop", self._on_stop, LATCHED, callback_group=MutuallyExclusiveCallbackGroup()
         )
         group = ReentrantCallbackGroup()
         self._servers = [
@@ -110,7 +109,7 @@ class ArmNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read and check parameters, build the planner, look for controllers and sensors."""
         try:
-            self._values = read(self)
+            self._values = read(self, TABLE)
             self._settings = settings_of(self._values)
             self._planner = make_planner(self, self._settings, self._values)
         except GraspingError as error:

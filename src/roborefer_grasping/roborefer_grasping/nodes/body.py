@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
+from roborefer_common.core.parameters import Value
+from roborefer_common.patience import Patience, wait_until
 
 from roborefer_grasping.core.motion import Grip, Look, Progress, Reason, TaskFailure
-from roborefer_grasping.core.parameters import Value
 from roborefer_grasping.core.planning.interface import Trajectory
 from roborefer_grasping.core.robot import Array
 from roborefer_grasping.nodes.controllers import ArmController, GripperController
-from roborefer_grasping.nodes.patience import Patience, wait_until
 from roborefer_grasping.nodes.sensing import Sensing
 
 # Between two feedback messages, seconds.

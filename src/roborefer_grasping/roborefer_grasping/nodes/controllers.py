@@ -13,14 +13,14 @@ from rclpy.action import ActionClient
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from rclpy.task import Future
+from roborefer_common.core.parameters import Value
+from roborefer_common.patience import Patience, wait_until
 
 from roborefer_grasping.conversions import trajectory_to_msg
 from roborefer_grasping.core.motion import Grip, Reason, TaskFailure
-from roborefer_grasping.core.parameters import Value
 from roborefer_grasping.core.planning.interface import Trajectory
 from roborefer_grasping.core.planning.timing import slowed_to_rest
 from roborefer_grasping.core.robot import Array
-from roborefer_grasping.nodes.patience import Patience, wait_until
 from roborefer_grasping.nodes.sensing import Sensing
 
 # A motion begins this long after it is sent, so that both sides know when it began.

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from importlib import import_module
 
 from rclpy.lifecycle import LifecycleNode
+from roborefer_common.core.parameters import Value
 
 from roborefer_grasping.core.motion_settings import Settings
-from roborefer_grasping.core.parameters import Value
 from roborefer_grasping.core.planning.embedded import EmbeddedPlanner
 from roborefer_grasping.core.planning.interface import MotionPlanner
 from roborefer_grasping.exceptions import RobotError

@@ -14,8 +14,10 @@ import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
+from roborefer_common.core.parameters import Value
+from roborefer_common.patience import Patience, wait_until
+from roborefer_common.qos import SENSOR_IN
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_ros import Buffer, TransformException, TransformListener
 
@@ -27,14 +29,11 @@ from roborefer_grasping.conversions import (
 )
 from roborefer_grasping.core.motion import Look, Reason, TaskFailure
 from roborefer_grasping.core.motion_reference import Reference
-from roborefer_grasping.core.parameters import Value
 from roborefer_grasping.core.rectify import is_distorted, undistorted_pixel
 from roborefer_grasping.core.robot import JOINTS, Array
 from roborefer_grasping.exceptions import SceneError
-from roborefer_grasping.nodes.patience import Patience, wait_until
 from roborefer_msgs.msg import SpatialReference
 
-_SENSOR = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
 # Joint states are kept this long, so that one can be had for the time of an image.
 _KEPT = 1000
 # A message of the future by more than this comes from a clock that disagrees, seconds.
@@ -70,7 +69,7 @@ class Sensing:
         self._listener = TransformListener(self.buffer, node)
         group = MutuallyExclusiveCallbackGroup()
         self._subscriptions = [
-            node.create_subscription(kind, topic, call, _SENSOR, callback_group=group)
+            node.create_subscription(kind, topic, call, SENSOR_IN, callback_group=group)
             for kind, topic, call in (
                 (JointState, "joint_states", self._on_joints),
                 (Image, "camera/aligned_depth_to_color/image_raw", self._on_depth),

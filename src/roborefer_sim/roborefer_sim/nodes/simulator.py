@@ -13,7 +13,9 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from roborefer_common.core.parameters import check
+from roborefer_common.declaring import declare, read
+from roborefer_common.qos import SENSOR_OUT
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
@@ -40,14 +42,11 @@ from roborefer_sim.core.sensor import SensorModel, scaled
 from roborefer_sim.core.simulation import Faults, Settings, Simulation
 from roborefer_sim.core.studio import Frame, Studio
 from roborefer_sim.exceptions import SimulationError
-from roborefer_sim.nodes import parameters
 from roborefer_sim.nodes.actions import ArmActions, GripperActions
 from roborefer_sim.nodes.entities import EntityServices
+from roborefer_sim.nodes.parameters import TABLE
 from roborefer_sim.nodes.running import RunningServices
 
-SENSOR_QOS = QoSProfile(
-    depth=5, history=HistoryPolicy.KEEP_LAST, reliability=ReliabilityPolicy.RELIABLE
-)
 CAMERA_LINK, OPTICAL_FRAME = "camera_link", "camera_color_optical_frame"
 # Of wall time: how often the node says how it is.
 DIAGNOSTICS_S = 1.0
@@ -74,7 +73,8 @@ class Simulator(Node):
             ValueError: A parameter has a value that it must not have.
         """
         super().__init__("simulator", **kwargs)
-        values = self._values = parameters.declare(self)
+        declare(self, TABLE)
+        values = self._values = read(self, TABLE)
         self._closed, self.failed = False, False
         self._prefix = str(values["tf_prefix"])
         self._distortion = [float(value) for value in values["camera.distortion"]]
@@ -209,12 +209,12 @@ class Simulator(Node):
 
     def _open_topics(self) -> None:
         color, depth = "camera/color", "camera/aligned_depth_to_color"
-        self._color_publisher = self.create_publisher(Image, f"{color}/image_raw", SENSOR_QOS)
-        self._depth_publisher = self.create_publisher(Image, f"{depth}/image_raw", SENSOR_QOS)
+        self._color_publisher = self.create_publisher(Image, f"{color}/image_raw", SENSOR_OUT)
+        self._depth_publisher = self.create_publisher(Image, f"{depth}/image_raw", SENSOR_OUT)
         self._info_publisher = self.create_publisher(
-            CameraInfo, f"{color}/camera_info", SENSOR_QOS
+            CameraInfo, f"{color}/camera_info", SENSOR_OUT
         )
-        self._joints_publisher = self.create_publisher(JointState, "joint_states", SENSOR_QOS)
+        self._joints_publisher = self.create_publisher(JointState, "joint_states", SENSOR_OUT)
         self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, "diagnostics", 10)
         self._frames = TransformBroadcaster(self)
@@ -235,7 +235,7 @@ class Simulator(Node):
     def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         values = self._values | {p.name: p.value for p in changes if p.name in self._values}
         try:
-            parameters.check(values)
+            check(TABLE, values)
             self._loop.call(lambda: self._set_faults(values))
         except (ValueError, SimulationError) as error:
             return SetParametersResult(successful=False, reason=str(error))

@@ -8,8 +8,8 @@ A scene is 5 to 9 things of the library, drawn by seed and settled. What is aske
 from what the camera sees, nothing else is told to the arm:
 
 - The thing: any that shows at least 60 pixels, but no plates: their rims are so flat that a
-  parallel jaw from above slips off, and the planner refuses most of them; they only stand around.
-  The reference is one of its pixels (2 pixels away from its outline where it has such), with the
+  parallel jaw from above slips off; they only stand around (`--thing plate` asks for nothing
+  else). The reference is one of its pixels (2 pixels away from its outline where it has such), with the
   depth that the sensor measured there.
 - The place: a pixel that shows the bare table within the region where things stand, such that a
   circle around the point as large as the thing's footprint, plus 2 cm, holds nothing else, and at
@@ -113,8 +113,18 @@ class Request:
     goal: Array
 
 
-def draw_request(cell: Cell, truth: View, seen: DepthView, seed: int) -> Request | None:
-    """Draw a thing and a place for it, by the rules on top; None where there are none."""
+def draw_request(
+    cell: Cell, truth: View, seen: DepthView, seed: int, only: str = ""
+) -> Request | None:
+    """Draw a thing and a place for it, by the rules on top; None where there are none.
+
+    Args:
+        cell: The scene.
+        truth: What the camera would see without flaws.
+        seen: What it sees.
+        seed: Of the draw.
+        only: The kind of thing that is asked for; "" asks for any.
+    """
     rng = np.random.default_rng(seed)
     bodies = truth.bodies
     ids = cell.body_ids()
@@ -128,7 +138,7 @@ def draw_request(cell: Cell, truth: View, seen: DepthView, seed: int) -> Request
     )
     for body in rng.permutation(list(ids)):
         shown = (bodies == body) & seen.measured
-        if shown.sum() < LEAST_PIXELS or kinds[ids[int(body)]] in NOT_ASKED_FOR:
+        if shown.sum() < LEAST_PIXELS or not _asked_for(kinds[ids[int(body)]], only):
             continue
         inner = cv2.erode(shown.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         v, u = rng.choice(np.argwhere(inner if inner.any() else shown))
@@ -138,6 +148,10 @@ def draw_request(cell: Cell, truth: View, seen: DepthView, seed: int) -> Request
                 name = ids[int(body)]
                 return Request(name, (int(u), int(v)), (int(column), int(row)), goal)
     return None
+
+
+def _asked_for(kind: str, only: str) -> bool:
+    return kind == only if only else kind not in NOT_ASKED_FOR
 
 
 def _has_room(cell: Cell, name: str, goal: Array, view: DepthView, bare: Any) -> bool:
@@ -216,13 +230,25 @@ def settings() -> Settings:
     )
 
 
-def run(seed: int, noise: bool, film: bool = False, clutter: Clutter | None = None) -> Run:
+@dataclass(frozen=True)
+class Job:
+    """A scene to do: its seed, the sensor, whether to film it, its clutter, what is asked for."""
+
+    seed: int
+    noise: bool
+    film: bool = False
+    clutter: Clutter | None = None
+    only: str = ""
+
+
+def run(job: Job) -> Run:
     """Do one scene from beginning to end."""
+    seed, noise, film, clutter = job.seed, job.noise, job.film, job.clutter
     cell = random_cell(seed, clutter)
     simulation = Simulation(cell)
     body = SimulatedBody(simulation, SensorModel() if noise else PERFECT, seed)
     try:
-        request = draw_request(cell, body.truth, body.first.view, seed)
+        request = draw_request(cell, body.truth, body.first.view, seed, job.only)
         if request is None:
             return Run(seed, category="left_out")
         result = Run(seed, request.name.partition("_")[2].rpartition("_")[0])
@@ -293,16 +319,16 @@ def _judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) 
 # ---- figures -----------------------------------------------------------------------------
 
 
-def run_safely(job: tuple[int, bool, bool, Clutter | None]) -> tuple[bool, Run]:
+def run_safely(job: Job) -> tuple[bool, Run]:
     """Turn a defect of the program into a failure of its scene."""
-    seed, noise, film, clutter = job
     try:
-        return noise, run(seed, noise, film, clutter)
+        return job.noise, run(job)
     except Exception as error:
-        return noise, Run(seed, category="defect", message=f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+        return job.noise, Run(job.seed, category="defect", message=message)
 
 
-def run_all(jobs: list[tuple[int, bool, bool, Clutter | None]]) -> Iterator[tuple[bool, Run]]:
+def run_all(jobs: list[Job]) -> Iterator[tuple[bool, Run]]:
     """Do all runs in two processes; Ctrl-C ends them."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(PROCESSES, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
@@ -368,6 +394,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, help=f"other than {SCENES} scenes")
     parser.add_argument("--first", type=int, default=0, help="first seed")
     parser.add_argument("--only", choices=("perfect", "noise"), help="with one sensor only")
+    parser.add_argument("--thing", default="", help="ask for this kind only, even for a plate")
     parser.add_argument("--containers", action="store_true", help="things stand in things, too")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--out", type=Path, help="write a video wall into this folder")
@@ -377,8 +404,9 @@ def main() -> None:
     sensors = [noise for name, noise in (("perfect", False), ("noise", True))
                if args.only in (None, name)]  # fmt: skip
     clutter = Clutter(in_containers=0.5) if args.containers else None
+    filmed = args.first + WALL_RUNS if args.out else args.first
     jobs = [
-        (seed, noise, bool(args.out) and noise and seed < args.first + WALL_RUNS, clutter)
+        Job(seed, noise, noise and seed < filmed, clutter, args.thing)
         for seed in range(args.first, args.first + count)
         for noise in sensors
     ]
@@ -400,7 +428,8 @@ def main() -> None:
         "quick": count < SCENES,
         "first_seed": args.first,
         "containers": args.containers,
-        "not_asked_for": NOT_ASKED_FOR,
+        "thing": args.thing,
+        "not_asked_for": () if args.thing else NOT_ASKED_FOR,
         "complete": sum(map(len, runs.values())) == len(jobs),
         "wall_s": round(perf_counter() - begin),
         "failed_runs": [

@@ -1,0 +1,306 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""From a pixel to a place that can be trusted.
+
+One depth reading may be a hole, noise, or fly between two surfaces. So the pixel is resolved on
+the surface that it belongs to: `locate` sorts the surroundings (segment.py), decides what is
+meant (target.py), fits the surface around the ray (surface.py) and says how sure that is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from roborefer_perception.core.camera import Array, Camera
+from roborefer_perception.core.segment import Window, look_around
+from roborefer_perception.core.surface import Surface, fit_surface
+from roborefer_perception.core.target import (
+    LocateSettings,
+    Target,
+    choose_free_space,
+    choose_thing,
+    disc,
+)
+from roborefer_perception.core.types import Kind, Mask, Place
+from roborefer_perception.exceptions import Reason, ReferFailure
+
+__all__ = ["Calibration", "LocateSettings", "Posed", "locate", "placed"]
+
+# Free space is a plane; curvatures of it are next to nothing, 1/m.
+_LEVEL_CURVATURE = 0.1
+# The extent of a region leaves out this share at each end: stray readings sit there.
+_EXTENT_SHARE = 0.01
+
+
+def locate(
+    depth_m: npt.NDArray[np.float32],
+    camera: Camera,
+    pixel: tuple[float, float],
+    kind: Kind = Kind.UNKNOWN,
+    settings: LocateSettings | None = None,
+    pixel_sigma: float = 2.0,
+) -> Place:
+    """Resolve a pixel on the surface that it belongs to.
+
+    A thing (OBJECT, PART) that the pixel misses by little is snapped to. FREE_SPACE lies on the
+    plane around it. UNKNOWN becomes what lies there: FREE_SPACE on a support, else OBJECT; it
+    stays UNKNOWN where no support is seen.
+
+    Args:
+        depth_m: Along the optical axis, metres, shape (height, width) as the camera has it; 0 or
+            NaN where nothing was measured.
+        camera: Intrinsics of this very picture.
+        pixel: u and v; (0, 0) is the centre of the top left pixel.
+        kind: What is meant.
+        settings: How; the defaults when None.
+        pixel_sigma: Standard deviation of u and of v, pixels.
+
+    Returns:
+        The place in the optical frame.
+
+    Raises:
+        ReferFailure: INVALID_GOAL, the pixel is not in the picture; UNSUPPORTED_IMAGE, depth and
+            camera differ in size; NO_VALID_DEPTH, depth cannot support a place; WRONG_KIND, free
+            space was meant but a thing stands there.
+    """
+    settings = settings or LocateSettings()
+    _check(depth_m, camera, pixel)
+    z = _rough_depth(depth_m, pixel, settings)
+    window = look_around(depth_m, camera, pixel, z, settings.noise, settings.segment)
+    at = (pixel[0] - window.left, pixel[1] - window.top)
+    level_px = settings.level_m * camera.fx / z
+    if kind == Kind.FREE_SPACE:
+        target = choose_free_space(window, at, level_px, settings)
+    else:
+        target = choose_thing(window, at, kind, settings)
+    pixel = (target.at[0] + window.left, target.at[1] + window.top)
+    fit_px = level_px if target.level else _fit_px(camera, z, settings)
+    surface = _fit(window, target, camera.rays([pixel])[0], fit_px, settings)
+    sigma_m = float(np.sqrt(surface.covariance[0, 0])) / surface.terms[0] ** 2
+    if not 0 < sigma_m <= settings.worst_sigma_m:
+        raise ReferFailure(
+            Reason.NO_VALID_DEPTH,
+            f"the depth at the pixel is only known to {1000 * sigma_m:.0f} mm (allowed:"
+            f" {1000 * settings.worst_sigma_m:.0f} mm); come nearer or look from elsewhere",
+        )
+    jacobian, point, rotation = _differentiate(surface)
+    covariance = jacobian @ surface.covariance[:3, :3] @ jacobian.T
+    covariance += _pixel_covariance(window, target, surface, jacobian, at, camera, pixel_sigma)
+    region = np.zeros(depth_m.shape, bool)
+    rows, columns = target.region.shape
+    region[window.top : window.top + rows, window.left : window.left + columns] = target.region
+    extent = np.zeros(3) if target.level else _extent(window, target.region, point, rotation)
+    return Place(
+        point, rotation, covariance, extent, pixel, target.snapped_px, region, target.kind
+    )
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How well the camera's pose is known.
+
+    Attributes:
+        position_m: Standard deviation of its position along each axis, metres.
+        angle_rad: Standard deviation of its rotation about each axis, radians.
+    """
+
+    position_m: float = 0.0
+    angle_rad: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Posed:
+    """A place in a target frame.
+
+    Attributes:
+        position: Metres, shape (3,).
+        quaternion: x, y, z, w, shape (4,); z of it is the outward normal.
+        covariance: Of x, y, z and rotations about the axes of the target frame, m² and rad²,
+            shape (6, 6).
+    """
+
+    position: Array
+    quaternion: Array
+    covariance: Array
+
+
+def placed(
+    place: Place,
+    t_target_optical: Array,
+    calibration: Calibration = Calibration(),
+    spread: Array | None = None,
+) -> Posed:
+    """Take a place to another frame.
+
+    Args:
+        place: In the optical frame.
+        t_target_optical: Pose of the optical frame in the target frame, shape (4, 4).
+        calibration: How well that pose is known.
+        spread: Covariance of the positions of several samples in the optical frame, m², shape
+            (3, 3); None for one sample.
+    """
+    turn = t_target_optical[:3, :3]
+    covariance = place.covariance.copy()
+    if spread is not None:
+        covariance[:3, :3] += spread
+    both = np.kron(np.eye(2), turn)
+    covariance = both @ covariance @ both.T
+    # A small turn w of the camera moves the place by w x lever.
+    lever = turn @ place.point
+    turning = np.vstack([-_cross(lever), np.eye(3)])
+    covariance += calibration.angle_rad**2 * turning @ turning.T
+    covariance[:3, :3] += calibration.position_m**2 * np.eye(3)
+    return Posed(
+        lever + t_target_optical[:3, 3],
+        Rotation.from_matrix(turn @ place.rotation).as_quat(),
+        (covariance + covariance.T) / 2,
+    )
+
+
+def _check(depth_m: npt.NDArray[np.float32], camera: Camera, pixel: tuple[float, float]) -> None:
+    if depth_m.shape != (camera.height, camera.width):
+        raise ReferFailure(
+            Reason.UNSUPPORTED_IMAGE,
+            f"the depth picture has the shape {depth_m.shape}, but the camera takes"
+            f" {camera.width} x {camera.height} pixels",
+        )
+    if not (np.isfinite(pixel).all() and camera.contains(*pixel)):
+        raise ReferFailure(
+            Reason.INVALID_GOAL,
+            f"the pixel ({pixel[0]:.1f}, {pixel[1]:.1f}) is not in the picture of"
+            f" {camera.width} x {camera.height}",
+        )
+
+
+def _rough_depth(
+    depth_m: npt.NDArray[np.float32], pixel: tuple[float, float], settings: LocateSettings
+) -> float:
+    """Median depth of the nearest surroundings that have any."""
+    u, v = (int(np.floor(value + 0.5)) for value in pixel)
+    for radius in (2, settings.bridge_px, 3 * settings.bridge_px):
+        part = depth_m[max(0, v - radius) : v + radius + 1, max(0, u - radius) : u + radius + 1]
+        known = part[(part > 1e-3) & (part < 1e3)]
+        if len(known) >= settings.least_readings:
+            return float(np.median(known))
+    raise ReferFailure(
+        Reason.NO_VALID_DEPTH,
+        f"only {len(known)} of {part.size} pixels within {radius} px of ({u}, {v}) have depth, at"
+        f" least {settings.least_readings} are needed; choose another point or look from elsewhere",
+    )
+
+
+def _fit_px(camera: Camera, z_m: float, settings: LocateSettings) -> float:
+    radius = settings.fit_m * camera.fx / z_m
+    return float(np.clip(radius, settings.least_fit_px, settings.most_fit_px))
+
+
+def _fit(
+    window: Window, target: Target, ray: Array, radius: float, settings: LocateSettings
+) -> Surface:
+    """Fit the surface to the readings of the region around the place."""
+    readings = target.region & window.good
+    for reach in (radius, radius + settings.bridge_px):
+        near = readings & disc(readings.shape, target.at, reach)
+        count = int(near.sum())
+        if count >= settings.least_readings:
+            break
+    else:
+        raise ReferFailure(
+            Reason.NO_VALID_DEPTH,
+            f"only {count} depth readings of the surface within {reach:.0f} px of the pixel, at"
+            f" least {settings.least_readings} are needed; choose another point",
+        )
+    rays, q = window.rays[near].astype(float), window.q[near].astype(float)
+    curvature = _LEVEL_CURVATURE if target.level else settings.curvature_1_m
+    noise = settings.noise
+    return fit_surface(rays, q, np.ones(count), ray, window.sigma, noise.alike, curvature)
+
+
+def _pose(ray: Array, terms: Array) -> tuple[Array, Array]:
+    """Point and axes of a surface with q, q_x and q_y at a ray."""
+    q, across, down = terms
+    point = np.array([ray[0], ray[1], 1.0]) / q
+    normal = -np.array([across, down, q - across * ray[0] - down * ray[1]])
+    normal /= np.linalg.norm(normal)
+    # Where the surface is seen edge-on from the right, "right" has no direction in it.
+    right = np.array([1.0, 0.0, 0.0])
+    if abs(normal[0]) > 1 - 1e-9:
+        right = np.array([0.0, 0.0, 1.0])
+    x_axis = right - (right @ normal) * normal
+    x_axis /= np.linalg.norm(x_axis)
+    return point, np.stack([x_axis, np.cross(normal, x_axis), normal], axis=1)
+
+
+def _differentiate(surface: Surface) -> tuple[Array, Array, Array]:
+    """How position and rotation depend on q, q_x and q_y (6, 3); and both, (3,) and (3, 3)."""
+    terms = surface.terms[:3]
+    point, rotation = _pose(surface.ray, terms)
+    jacobian = np.zeros((6, 3))
+    for index in range(3):
+        step = 1e-6 * terms[0]
+        moved = terms.copy()
+        moved[index] += step
+        other_point, other_rotation = _pose(surface.ray, moved)
+        turn = other_rotation @ rotation.T
+        jacobian[:3, index] = (other_point - point) / step
+        jacobian[3:, index] = (
+            np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
+            / 2
+            / step
+        )
+    return jacobian, point, rotation
+
+
+def _pixel_covariance(
+    window: Window,
+    target: Target,
+    surface: Surface,
+    jacobian: Array,
+    at: tuple[float, float],
+    camera: Camera,
+    pixel_sigma: float,
+) -> Array:
+    """What comes from the pixel not being exactly the one that was meant.
+
+    The one that was meant lies around the one that was asked for, and on the region.
+    """
+    radius = 3 * pixel_sigma + target.snapped_px
+    v, u = np.nonzero(target.region & disc(target.region.shape, at, radius))
+    covariance = np.zeros((6, 6))
+    if pixel_sigma <= 0 or not len(v):
+        return covariance
+    likely = np.exp(-((u - at[0]) ** 2 + (v - at[1]) ** 2) / (2 * pixel_sigma**2))
+    likely /= max(float(likely.sum()), 1e-300)
+    rays = window.rays[v, u].astype(float)
+    q = np.maximum(surface.inverse_depth(rays), surface.terms[0] / 3)
+    offsets = (
+        np.c_[rays, np.ones(len(rays))] / q[:, None] - np.r_[surface.ray, 1] / surface.terms[0]
+    )
+    covariance[:3, :3] = (offsets * likely[:, None]).T @ offsets
+    # The normal changes with the ray as the curvature says.
+    moves = rays - surface.ray
+    xx, xy, yy = surface.terms[3:]
+    slopes = moves @ np.array([[xx, xy], [xy, yy]])
+    turns = jacobian[3:, 1:] @ ((slopes * likely[:, None]).T @ slopes) @ jacobian[3:, 1:].T
+    covariance[3:, 3:] = turns
+    return covariance
+
+
+def _extent(window: Window, region: Mask, point: Array, rotation: Array) -> Array:
+    """Size of the measured part of a region along the axes of the place, metres, shape (3,)."""
+    measured = region & window.good
+    rays, q = window.rays[measured], window.q[measured].astype(float)
+    points = np.c_[rays, np.ones(len(rays))] / q[:, None]
+    along = (points - point) @ rotation
+    low, high = np.quantile(along, [_EXTENT_SHARE, 1 - _EXTENT_SHARE], axis=0)
+    size: Array = high - low
+    return size
+
+
+def _cross(vector: Array) -> Array:
+    x, y, z = vector
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])

@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Lays a print onto a sheet to a fraction of an element, and judges whether it is the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from roborefer_perception.core.camera import Array
+from roborefer_perception.core.sheets import Plane, Print, Sheet
+from roborefer_perception.core.types import Mask
+
+_STEPS = 6
+_STILL = 0.02
+# Neighbouring elements err alike; so many of them are worth one.
+_ALIKE = 9.0
+# Differences beyond so many steps hardly count.
+_ROBUST = 2.5
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What counts as the same look.
+
+    Attributes:
+        colour_sigma: Usual difference of red, green and blue, levels of 255.
+        relief_sigma_m: Usual difference of depth, metres.
+        most_relief_m: Greatest difference of depth that is told from a greater one, metres.
+        turn_sigma: Usual turn between two pictures, radians.
+        shift_sigma: Usual distance from the place that was found coarsely, elements.
+    """
+
+    colour_sigma: float = 10.0
+    relief_sigma_m: float = 0.006
+    most_relief_m: float = 0.04
+    turn_sigma: float = 0.05
+    shift_sigma: float = 6.0
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """Where a print lies on a sheet.
+
+    Attributes:
+        x: Column on the sheet of the target's point.
+        y: Row.
+        turn: Of the print, clockwise in the picture, radians.
+        farther_m: Depth of the target minus that of the sheet's place.
+        covariance: Of x and y, elements squared, shape (2, 2).
+        farther_sigma_m: Of farther_m.
+        visible: Share of the target that is in the picture and not hidden.
+        alike: Share of the visible part that looks like the print.
+        agreeing: Elements that do, shape of the print.
+    """
+
+    x: float
+    y: float
+    turn: float
+    farther_m: float
+    covariance: Array
+    farther_sigma_m: float
+    visible: float
+    alike: float
+    agreeing: Mask
+
+
+def align(
+    target: Print, sheet: Sheet, x: float, y: float, turn: float, likeness: Likeness
+) -> Alignment:
+    """Find the place and turn at which the print fits best, from one that is nearly right.
+
+    Args:
+        target: The print.
+        sheet: Of the same grain.
+        x: Column on the sheet at which to begin.
+        y: Row.
+        turn: At which to begin, radians.
+        likeness: What counts as the same.
+    """
+    known = target.sheet
+    left, top = known.middle
+    columns, rows = np.meshgrid(
+        np.arange(known.relief.shape[1], dtype=np.float32) - left,
+        np.arange(known.relief.shape[0], dtype=np.float32) - top,
+    )
+    across, down = target.slopes
+    prior = np.diag([likeness.shift_sigma**-2, likeness.shift_sigma**-2, likeness.turn_sigma**-2])
+    begin = np.array([x, y, turn])
+    at = begin.copy()
+    hessian = prior
+    farther = _farther(target, sheet, at, likeness)
+    for _ in range(_STEPS):
+        colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
+        unlike = (colour - known.colour) / np.float32(likeness.colour_sigma)
+        hidden = deep & known.deep & (relief - farther < known.relief - likeness.most_relief_m)
+        weight = target.weight * (inside & ~hidden)
+        limit = likeness.most_relief_m
+        step = np.clip(relief - np.float32(farther), -limit, limit)
+        step = (step - np.clip(known.relief, -limit, limit)) / np.float32(likeness.relief_sigma_m)
+        both = deep & known.deep
+        size = np.sqrt((unlike**2).sum(axis=-1) / 3 + np.where(both, step, 0) ** 2)
+        weight = weight / (1 + (size / _ROBUST) ** 2) / _ALIKE
+        # How the picture would change if the print moved on: as the print itself does.
+        cos, sin = np.cos(at[2]), np.sin(at[2])
+        wide = (across * cos - down * sin) / likeness.colour_sigma
+        high = (across * sin + down * cos) / likeness.colour_sigma
+        round_x = (cos * columns - sin * rows)[..., None]
+        round_y = (sin * columns + cos * rows)[..., None]
+        swing = high * round_x - wide * round_y
+        changes = np.stack([wide, high, swing], axis=-1).reshape(-1, 3, 3)
+        weighted = changes * weight.reshape(-1, 1, 1)
+        flat = changes.reshape(-1, 3)
+        hessian = weighted.reshape(-1, 3).T @ flat + prior
+        slope = weighted.reshape(-1, 3).T @ unlike.reshape(-1)
+        move = -np.linalg.solve(hessian, slope + prior @ (at - begin))
+        length = float(np.hypot(move[0], move[1]))
+        at = at + move * min(1.0, 2.0 / max(length, 1e-9))
+        farther = _farther(target, sheet, at, likeness)
+        if length < _STILL:
+            break
+    return _judge(target, sheet, at, farther, hessian, likeness)
+
+
+def _look(sheet: Sheet, at: Array, shape: tuple[int, ...]) -> tuple[Plane, Plane, Mask, Mask]:
+    """Colour, relief, whether it was measured and whether it is inside, as the print lies."""
+    rows, columns = shape
+    cos, sin = np.cos(at[2]), np.sin(at[2])
+    turn = np.array([[cos, -sin], [sin, cos]])
+    start = at[:2] - turn @ [columns // 2, rows // 2]
+    way = np.column_stack([turn, start])
+    size = (columns, rows)
+    flags = cv2.WARP_INVERSE_MAP
+    colour = cv2.warpAffine(sheet.colour, way, size, flags=flags | cv2.INTER_LINEAR)
+    # Depth must not be mixed across holes and edges.
+    layers = np.dstack([sheet.relief, sheet.deep, sheet.inside]).astype(np.float32)
+    found = cv2.warpAffine(layers, way, size, flags=flags | cv2.INTER_NEAREST)
+    relief = found[..., 0].astype(np.float32)
+    return colour.astype(np.float32), relief, found[..., 1] > 0, found[..., 2] > 0
+
+
+def _farther(target: Print, sheet: Sheet, at: Array, likeness: Likeness) -> float:
+    """By how much the target is farther away than the place of the sheet."""
+    known = target.sheet
+    _, relief, deep, _ = _look(sheet, at, known.relief.shape)
+    both = target.on & deep & known.deep
+    if not both.any():
+        return 0.0
+    change = (relief - known.relief)[both]
+    # The most frequent change is that of the target, also when half of it is hidden.
+    low = float(np.percentile(change, 5)) if len(change) > 40 else float(change.min())
+    bins = np.arange(low, low + 0.4, likeness.most_relief_m / 4)
+    counts = np.histogram(change, bins)[0]
+    joined = np.convolve(counts, np.ones(3), "same")
+    peak = bins[int(joined.argmax())] + likeness.most_relief_m / 8
+    near = np.abs(change - peak) < likeness.most_relief_m / 2
+    return float(np.median(change[near])) if near.any() else float(np.median(change))
+
+
+def _judge(
+    target: Print,
+    sheet: Sheet,
+    at: Array,
+    farther: float,
+    hessian: Array,
+    likeness: Likeness,
+) -> Alignment:
+    known = target.sheet
+    colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
+    both = deep & known.deep
+    change = relief - np.float32(farther) - known.relief
+    visible = target.on & inside & ~(both & (change < -likeness.most_relief_m))
+    difference = np.sqrt(((colour - known.colour) ** 2).mean(axis=-1))
+    same = difference < 3 * likeness.colour_sigma
+    same &= ~both | (np.abs(change) < 3 * likeness.relief_sigma_m)
+    agreeing = visible & same
+    steady = change[agreeing & both]
+    count = max(len(steady) / _ALIKE, 1.0)
+    scatter = float(np.median(np.abs(steady)) * 1.48) if len(steady) > 8 else 0.02
+    return Alignment(
+        float(at[0]), float(at[1]), float(at[2]), farther,
+        np.asarray(np.linalg.inv(hessian)[:2, :2], float), float(np.hypot(scatter / np.sqrt(count), 3e-4)),
+        float(visible.sum() / max(int(target.on.sum()), 1)),
+        float(agreeing.sum() / max(int(visible.sum()), 1)), agreeing,
+    )  # fmt: skip

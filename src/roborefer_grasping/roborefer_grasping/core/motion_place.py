@@ -10,23 +10,24 @@ import numpy as np
 
 from roborefer_grasping.core.motion import Phase, Reason, TaskFailure
 from roborefer_grasping.core.motion_reference import Reference, check_inside, find
-from roborefer_grasping.core.motion_scene import Scene, appeared, on_surface, thing_under
+from roborefer_grasping.core.motion_scene import SURFACE_M, Scene, on_surface, thing_under
 from roborefer_grasping.core.motion_task import HeldThing, Task, failure_of
 from roborefer_grasping.core.occupancy import SHADOW, TARGET
 from roborefer_grasping.core.placing import (
     UNEVEN_M,
     Footprint,
     Placement,
-    footprint_of,
     propose_placements,
 )
 from roborefer_grasping.core.robot import Array
+from roborefer_grasping.core.standing import measure_standing
 from roborefer_grasping.core.tasks import NoPlan, TaskPlan
 from roborefer_grasping.core.world import World
-from roborefer_grasping.exceptions import SceneError
 
-# How far from its place a thing is looked for, beyond its own size, metres.
-_LOOK_AROUND_M = 0.10
+# Less than this share of its height and this much less, a thing lies rather than stands, metres.
+_FALLEN_SHARE, _FALLEN_M = 0.75, 0.010
+# Of the surface at a place, so many pixels must have been seen to say that nothing came there.
+_LEAST_SURFACE_PX = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +95,7 @@ class PlaceTask(Task):
             return
         self.record.attempts = 1
         self._execute(plan, held)
-        self._look_again(wish, scene, place, held)
+        self._look_again(wish, scene, place, held, plan.placement.motion)
 
     def _held(self, wish: PlaceWish) -> HeldThing:
         held = self.hand.held
@@ -173,32 +174,42 @@ class PlaceTask(Task):
         )
         self.go_home(world)
 
-    def _look_again(self, wish: PlaceWish, before: Scene, place: Array, held: HeldThing) -> None:
+    def _look_again(
+        self, wish: PlaceWish, before: Scene, place: Array, held: HeldThing, motion: Array
+    ) -> None:
+        """Say that it is not there only when that was seen; what is uncertain stays unmeasured."""
         self.enter(Phase.VERIFYING)
         now = self.see(self.body.now_ns())
-        radius = float(np.linalg.norm(held.footprint.outline, axis=1).max())
-        mask = appeared(before, now, place, radius + _LOOK_AROUND_M)
-        try:
-            seen = footprint_of(now.look.view, mask, float(place[2]))
-        except SceneError:
-            if self.settings.home_after_place:
+        turn = float(np.arctan2(motion[1, 0], motion[0, 0]))
+        seen = measure_standing(before, now, place, held.footprint, turn)
+        if seen is None:
+            if self.settings.home_after_place and _visible(before, now, place):
                 raise TaskFailure(
                     Reason.PLACE_MISSED,
                     "the thing was let go, but nothing new is seen at its place; look again",
-                ) from None
+                )
             return
         pose = np.eye(4)
         pose[:3, 3] = (*seen.middle, place[2] + seen.height / 2)
         self.record.measured_pose = pose
+        stood = held.footprint.height
+        if seen.height < _FALLEN_SHARE * stood - _FALLEN_M:
+            raise TaskFailure(
+                Reason.PLACE_MISSED,
+                f"the thing was {stood:.3f} m high and is now {seen.height:.3f} m high, so it has"
+                " fallen over; look again",
+            )
         error = float(np.hypot(*(seen.middle - place[:2])))
-        self.record.position_error = error
         allowed = (wish.tolerance or self.settings.tolerance) + self.settings.missed
-        if error > allowed:
+        if error - seen.uncertainty > allowed:
+            self.record.position_error = error
             raise TaskFailure(
                 Reason.PLACE_MISSED,
                 f"the thing was let go, but it was seen {error:.3f} m from its place;"
                 f" {allowed:.3f} m are allowed",
             )
+        if error + seen.uncertainty <= allowed:
+            self.record.position_error = error
 
 
 def _check_numbers(wish: PlaceWish) -> None:
@@ -218,6 +229,17 @@ def _occupied(scene: Scene, place: Array, footprint: Footprint) -> bool:
     radius = float(np.linalg.norm(footprint.outline, axis=1).mean())
     near = np.linalg.norm(points[:, :2] - place[:2], axis=1) < radius
     return bool((points[near, 2] > place[2] + UNEVEN_M).sum() > 20)
+
+
+def _visible(before: Scene, now: Scene, place: Array) -> bool:
+    """Whether the surface at a place was seen before and is still seen bare."""
+    earlier, later = before.look.view, now.look.view
+    if earlier.depth_m.shape != later.depth_m.shape:
+        return False
+    near = np.linalg.norm(np.nan_to_num(earlier.points, nan=9e9) - place, axis=-1) < SURFACE_M
+    if near.sum() < _LEAST_SURFACE_PX:
+        return False
+    return bool((later.measured & ~now.robot)[near].mean() > 0.5)
 
 
 def _box_pose(tcp: Array, held: HeldThing) -> Array:

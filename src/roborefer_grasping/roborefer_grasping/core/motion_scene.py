@@ -26,7 +26,7 @@ _LEAST_PIXELS = 20
 # Headings of the box around a thing that are tried within a quarter turn.
 _BOX_HEADINGS = 18
 # The surface under a place is measured this far around it, metres.
-_SURFACE_M = 0.015
+SURFACE_M = 0.015
 # More than this above the table, a place lies on or in a thing, which may then be touched, metres.
 _ON_A_THING_M = 0.012
 
@@ -140,7 +140,7 @@ def solid_of(scene: Scene, target: Mask) -> Held:
 def on_surface(scene: Scene, position: Array) -> Array:
     """The place with the height of the surface around it rather than that of one pixel."""
     points = scene.look.view.points[scene.look.view.valid & ~scene.robot]
-    near = np.linalg.norm(points - position, axis=1) < _SURFACE_M
+    near = np.linalg.norm(points - position, axis=1) < SURFACE_M
     if near.sum() < 5:
         return position
     return np.array([*position[:2], float(np.median(points[near, 2]))])
@@ -151,7 +151,7 @@ def thing_under(scene: Scene, place: Array, footprint: Footprint) -> Mask | None
     if abs(place[2] - scene.support) < _ON_A_THING_M:
         return None
     points = scene.look.view.points
-    radius = float(np.linalg.norm(footprint.outline, axis=1).max()) + _SURFACE_M
+    radius = float(np.linalg.norm(footprint.outline, axis=1).max()) + SURFACE_M
     with np.errstate(invalid="ignore"):
         near = np.linalg.norm(points[..., :2] - place[:2], axis=-1) < radius
         level = np.abs(points[..., 2] - place[2]) < UNEVEN_M

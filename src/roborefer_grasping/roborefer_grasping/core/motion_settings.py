@@ -37,7 +37,7 @@ class Settings:
         max_attempts: Most grasps tried by moving.
         tolerance: Default of Place's position_tolerance, metres.
         yaw_tolerance: Default of Place's yaw_tolerance, radians.
-        missed: Farther than this from its place, a placed thing is not there, metres.
+        missed: Farther off than the tolerance and this, a placed thing is not there, metres.
         home_first: Whether an arm that stands elsewhere goes home before it looks.
         home_after_pick: Whether the arm goes home with what it took.
         home_after_place: Whether the arm goes home after letting go.
@@ -59,7 +59,7 @@ class Settings:
     max_attempts: int = 3
     tolerance: float = 0.02
     yaw_tolerance: float = 0.26
-    missed: float = 0.05
+    missed: float = 0.01
     home_first: bool = True
     home_after_pick: bool = True
     home_after_place: bool = True

@@ -98,7 +98,7 @@ TABLE = (
     Row("task.home_after_place", True, "Go home after letting go, so that the camera sees."),
     Row("place.tolerance", 0.02, "Farthest from the referred place, metres.", 0.005, 0.2),
     Row("place.yaw_tolerance", 0.26, "Farthest from a wanted heading, radians.", 0.0, 3.2),
-    Row("place.missed_m", 0.03, "Seen farther off than allowed by this, it is missed.", 0.0, 0.5),
+    Row("place.missed_m", 0.01, "Seen farther off than allowed by this, it is missed.", 0.0, 0.5),
     Row("diagnostics.period_s", 1.0, "Between two diagnostics.", 0.1, 60.0),
 )  # fmt: skip
 

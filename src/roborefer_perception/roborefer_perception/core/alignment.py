@@ -181,7 +181,8 @@ def _judge(
     scatter = float(np.median(np.abs(steady)) * 1.48) if len(steady) > 8 else 0.02
     return Alignment(
         float(at[0]), float(at[1]), float(at[2]), farther,
-        np.asarray(np.linalg.inv(hessian)[:2, :2], float), float(np.hypot(scatter / np.sqrt(count), 3e-4)),
+        np.asarray(np.linalg.inv(hessian)[:2, :2], float),
+        float(np.hypot(scatter / np.sqrt(count), 3e-4)),
         float(visible.sum() / max(int(target.on.sum()), 1)),
         float(agreeing.sum() / max(int(visible.sum()), 1)), agreeing,
     )  # fmt: skip

@@ -97,7 +97,7 @@ class Follower:
 
     def correct(self, frame: RgbdFrame, place: Place) -> None:
         """Begin anew with a newer or better answer; the next update may be of a later picture."""
-        self._anchor = place
+        self._anchor, self._focal = place, frame.camera.fx
         self._print = take_print(
             frame, place.region, place.pixel, float(place.point[2]), self._settings.most_radius_px
         )
@@ -229,8 +229,10 @@ class Follower:
         about = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
         covariance = anchor.covariance.copy()
         covariance[:3, :3] += jitter + self._drift
-        scale = float(anchor.point[2] / point[2])
-        region = _moved(anchor.region, anchor.pixel, pixel, scale * about[:2, :2])
+        scale = float(anchor.point[2] / point[2]) * frame.camera.fx / self._focal
+        region = _moved(
+            anchor.region, anchor.pixel, pixel, scale * about[:2, :2], frame.depth_m.shape
+        )
         return replace(
             anchor, point=point, rotation=about @ anchor.rotation, covariance=covariance,
             pixel=pixel, snapped_px=0.0, region=region,
@@ -295,10 +297,10 @@ def _moved(
     origin: tuple[float, float],
     pixel: tuple[float, float],
     way: Array,
-    shape: tuple[int, ...] | None = None,
+    shape: tuple[int, ...],
 ) -> Mask:
     """Carry a region over: what lay at `origin` lies at `pixel`, the rest turned and scaled."""
-    rows, columns = shape or region.shape
+    rows, columns = shape
     shift = np.subtract(pixel, way @ np.asarray(origin, float))
     moved = cv2.warpAffine(
         region.astype(np.uint8), np.column_stack([way, shift]), (columns, rows),

@@ -198,9 +198,10 @@ def halved(sheet: Sheet) -> Sheet:
     pick = np.ix_(
         np.arange(top % 2, sheet.relief.shape[0], 2), np.arange(left % 2, sheet.relief.shape[1], 2)
     )
+    colour = np.asarray(cv2.blur(sheet.colour, (2, 2)), np.uint8)[pick]
     return Sheet(
-        np.asarray(cv2.blur(sheet.colour, (2, 2)), np.uint8)[pick], sheet.relief[pick], sheet.deep[pick],
-        sheet.inside[pick], sheet.pixel, 2 * sheet.zoom,
+        colour, sheet.relief[pick], sheet.deep[pick], sheet.inside[pick], sheet.pixel,
+        2 * sheet.zoom,
     )  # fmt: skip
 
 

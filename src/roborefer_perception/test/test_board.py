@@ -9,6 +9,7 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from drawn_board import seen
 from roborefer_perception.core.board import Board, find_board, transformed
 from roborefer_perception.core.board_print import MARGIN_M, print_file, write_board
 from roborefer_perception.core.camera import Camera
@@ -17,27 +18,6 @@ from scipy.spatial.transform import Rotation
 
 CAMERA = Camera(640, 480, 615, 615, 319.5, 239.5)
 BENT = Camera(640, 480, 615, 615, 319.5, 239.5, "plumb_bob", (0.08, -0.15, 0.001, 0.002, 0.0))
-
-
-def seen(board, t_camera_board, camera):
-    """Picture of a board on grey ground: every pixel is the mean of nine rays."""
-    drawn = board.picture(120).astype(np.float32)
-    per_m = 120 / board.square_m
-    total = np.zeros((camera.height, camera.width), np.float32)
-    turn, at = t_camera_board[:3, :3], t_camera_board[:3, 3]
-    middle = camera.ray_image.reshape(-1, 2)
-    for du in (-1 / 3, 0, 1 / 3):
-        for dv in (-1 / 3, 0, 1 / 3):
-            rays = np.column_stack(
-                [middle + (du / camera.fx, dv / camera.fy), np.ones(len(middle))]
-            )
-            # Where the ray meets the plane z = 0 of the board.
-            scale = (turn[:, 2] @ at) / (rays @ turn[:, 2])
-            on_board = ((rays * scale[:, None]) - at) @ turn
-            place = (on_board[:, :2] * per_m - 0.5).astype(np.float32)
-            x, y = place.reshape(*total.shape, 2).transpose(2, 0, 1)
-            total += cv2.remap(drawn, x, y, cv2.INTER_LINEAR, borderValue=128)
-    return np.rint(total / 9).astype(np.uint8)
 
 
 def pose(rotvec_deg, position, board):

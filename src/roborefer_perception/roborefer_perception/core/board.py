@@ -220,6 +220,22 @@ def _posed(points: Array, pixels: Array, camera: Camera) -> Sight:
     return Sight(pose, points, pixels, camera, error)
 
 
+def marked(rgb: npt.NDArray[np.uint8], sight: Sight | None) -> npt.NDArray[np.uint8]:
+    """Return a copy of a picture with the board's corners and axes drawn where they were found."""
+    picture = np.ascontiguousarray(rgb).copy()
+    if sight is None:
+        return picture
+    for u, v in np.rint(sight.pixels * 16).astype(int):
+        cv2.circle(picture, (int(u), int(v)), 64, (255, 64, 110), 1, cv2.LINE_AA, 4)
+    side = float(np.ptp(sight.points, axis=0).max()) / 3
+    ends = transformed(sight.t_camera_board, np.vstack([np.zeros(3), side * np.eye(3)]))
+    origin, *tips = np.nan_to_num(sight.camera.project(ends)).clip(-1e4, 1e4).round().astype(int)
+    # As everywhere in ROS: x is red, y green, z blue.
+    for tip, color in zip(tips, ((255, 0, 0), (0, 200, 0), (0, 80, 255)), strict=True):
+        cv2.arrowedLine(picture, origin.tolist(), tip.tolist(), color, 2, cv2.LINE_AA)
+    return picture
+
+
 def transformed(pose: Array, points: Array) -> Array:
     """Points of shape (..., N, 3) through poses of shape (..., 4, 4)."""
     turned = points @ np.swapaxes(pose[..., :3, :3], -1, -2)

@@ -19,11 +19,10 @@ def seen(board, t_camera_board, camera):
             y = middle[..., 1] + np.float32(dv / camera.fy)
             # Where the ray meets the plane z = 0 of the board.
             scale = np.float32(turn[:, 2] @ at) / (turn[0, 2] * x + turn[1, 2] * y + turn[2, 2])
-            places = [
-                scale * (turn[0, i] * x + turn[1, i] * y + turn[2, i])
-                - np.float32(turn[:, i] @ at)
-                for i in (0, 1)
-            ]
-            columns, rows = (place * per_m - np.float32(0.5) for place in places)
+            columns, rows = (
+                (scale * (a[0] * x + a[1] * y + a[2]) - np.float32(a @ at)) * per_m
+                - np.float32(0.5)
+                for a in (turn[:, 0], turn[:, 1])
+            )
             total += cv2.remap(drawn, columns, rows, cv2.INTER_LINEAR, borderValue=128)
     return np.rint(total / 4).astype(np.uint8)

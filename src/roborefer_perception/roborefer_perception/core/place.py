@@ -34,6 +34,13 @@ __all__ = ["Calibration", "LocateSettings", "Posed", "locate", "placed"]
 _LEVEL_CURVATURE = 0.1
 # The extent of a region leaves out this share at each end: stray readings sit there.
 _EXTENT_SHARE = 0.01
+# The wide fit counts when it says the same within so many standard deviations, its readings
+# scatter little more than their noise, and most of them count.
+_SAME_SIGMAS = 1.5
+_AS_WELL = 1.1
+_MOST = 0.9
+# So many pixels of a region at least say how far the one that was meant may be off.
+_LEAST_SPREAD = 6
 
 
 def locate(
@@ -78,8 +85,7 @@ def locate(
     else:
         target = choose_thing(window, at, kind, settings)
     pixel = (target.at[0] + window.left, target.at[1] + window.top)
-    fit_px = level_px if target.level else _fit_px(camera, z, settings)
-    surface = _fit(window, target, camera.rays([pixel])[0], fit_px, settings)
+    surface = _fit(window, target, camera.rays([pixel])[0], camera.fx, z, settings)
     sigma_m = float(np.sqrt(surface.covariance[0, 0])) / surface.terms[0] ** 2
     if not 0 < sigma_m <= settings.worst_sigma_m:
         raise ReferFailure(
@@ -189,19 +195,41 @@ def _rough_depth(
     raise ReferFailure(
         Reason.NO_VALID_DEPTH,
         f"only {len(known)} of {part.size} pixels within {radius} px of ({u}, {v}) have depth, at"
-        f" least {settings.least_readings} are needed; choose another point or look from elsewhere",
+        f" least {settings.least_readings} are needed; choose another point, or look again",
     )
 
 
-def _fit_px(camera: Camera, z_m: float, settings: LocateSettings) -> float:
-    radius = settings.fit_m * camera.fx / z_m
-    return float(np.clip(radius, settings.least_fit_px, settings.most_fit_px))
-
-
 def _fit(
+    window: Window,
+    target: Target,
+    ray: Array,
+    focal_px: float,
+    z_m: float,
+    settings: LocateSettings,
+) -> Surface:
+    """Fit the surface to the readings of the region around the place.
+
+    A small fit follows the surface best and gives the depth. A wide one gives the better normal,
+    where it explains its readings as well and says the same about the place.
+    """
+    metre_px = focal_px / z_m
+    if target.level:
+        return _fit_within(window, target, ray, settings.level_m * metre_px, settings)
+    small_px = max(settings.least_fit_px, settings.fit_m * metre_px)
+    surface = _fit_within(window, target, ray, small_px, settings)
+    wide_px = settings.wide_m * metre_px
+    if wide_px <= small_px:
+        return surface
+    wide = _fit_within(window, target, ray, wide_px, settings)
+    apart = abs(wide.terms[0] - surface.terms[0])
+    agrees = apart < _SAME_SIGMAS * surface.covariance[0, 0] ** 0.5
+    explains = wide.residual < _AS_WELL * window.sigma and wide.share > _MOST
+    return surface.tilted_as(wide) if agrees and explains else surface
+
+
+def _fit_within(
     window: Window, target: Target, ray: Array, radius: float, settings: LocateSettings
 ) -> Surface:
-    """Fit the surface to the readings of the region around the place."""
     readings = target.region & window.good
     for reach in (radius, radius + settings.bridge_px):
         near = readings & disc(readings.shape, target.at, reach)
@@ -215,9 +243,31 @@ def _fit(
             f" least {settings.least_readings} are needed; choose another point",
         )
     rays, q = window.rays[near].astype(float), window.q[near].astype(float)
-    curvature = _LEVEL_CURVATURE if target.level else settings.curvature_1_m
-    noise = settings.noise
-    return fit_surface(rays, q, np.ones(count), ray, window.sigma, noise.alike, curvature)
+    weights = np.ones(count)
+    curvature = _LEVEL_CURVATURE
+    if not target.level:
+        curvature = settings.curvature_1_m
+        away = np.linalg.norm(rays - ray, axis=1)
+        weights = _connected(q, away, target.kind, window.sigma, settings)
+    return fit_surface(rays, q, weights, ray, window.sigma, settings.noise.alike, curvature)
+
+
+def _connected(q: Array, away: Array, kind: Kind, sigma: float, settings: LocateSettings) -> Array:
+    """Weights that leave out readings that no surface through the place could reach."""
+    reach = settings.segment.steepest
+    nearest = (
+        away
+        <= np.partition(away, min(len(away) - 1, settings.least_readings))[
+            min(len(away) - 1, settings.least_readings)
+        ]
+    )
+    # In a lost edge the nearest readings are of two surfaces; the edge is that of the front one.
+    share = 0.5
+    if np.ptp(q[nearest]) > reach * float(q[nearest].max() * away[nearest].max()) + 6 * sigma:
+        share = 0.15 if kind == Kind.INSIDE else 0.85
+    start = float(np.quantile(q[nearest], share))
+    weights: Array = (np.abs(q - start) < reach * start * away + 4 * sigma).astype(float)
+    return weights
 
 
 def _pose(ray: Array, terms: Array) -> tuple[Array, Array]:
@@ -269,14 +319,19 @@ def _pixel_covariance(
     The one that was meant lies around the one that was asked for, and on the region.
     """
     radius = 3 * pixel_sigma + target.snapped_px
-    v, u = np.nonzero(target.region & disc(target.region.shape, at, radius))
+    around = disc(target.region.shape, at, radius)
+    v, u = np.nonzero(target.region & around)
+    if len(v) < _LEAST_SPREAD:
+        v, u = np.nonzero(around)
     covariance = np.zeros((6, 6))
-    if pixel_sigma <= 0 or not len(v):
+    if pixel_sigma <= 0 or len(v) < _LEAST_SPREAD:
         return covariance
     likely = np.exp(-((u - at[0]) ** 2 + (v - at[1]) ** 2) / (2 * pixel_sigma**2))
     likely /= max(float(likely.sum()), 1e-300)
     rays = window.rays[v, u].astype(float)
     q = np.maximum(surface.inverse_depth(rays), surface.terms[0] / 3)
+    # A region may have steps that the smooth surface knows nothing of, such as a rim.
+    q = np.where(window.good[v, u] & target.region[v, u], window.q[v, u], q)
     offsets = (
         np.c_[rays, np.ones(len(rays))] / q[:, None] - np.r_[surface.ray, 1] / surface.terms[0]
     )

@@ -26,7 +26,9 @@ from roborefer_perception.core.types import Mask
 
 Image = npt.NDArray[np.float32]
 
-_GUESSES = 64
+_GUESSES = 48
+# Holes are filled where more than this share of the readings around is there.
+_LEAST_SHARE = 0.07
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -45,8 +47,8 @@ class SegmentSettings:
         least_px: Smaller specks are no things.
     """
 
-    reach_m: float = 0.20
-    most_reach_px: int = 144
+    reach_m: float = 0.17
+    most_reach_px: int = 128
     steepest: float = 4.0
     rise_m: float = 0.004
     rise_sigmas: float = 2.0
@@ -66,7 +68,7 @@ class Window:
         sigma: Standard deviation of q, 1/m.
         good: Measured, and not flying.
         plane: m of the support m . X = 1, shape (3,); None: there is none.
-        on_support: Good readings on the support.
+        on_support: Pixels on the support; small holes belong to what surrounds them.
         things: Number of the thing at each pixel from 1; 0 where there is none.
     """
 
@@ -123,12 +125,13 @@ def look_around(
     own = 1.5 * slant * q + 2 * sigma
     flying = edge & (near - q > own) & (q - far > own)
     good = valid & ~flying
+    full, known = _filled(q, good, edge)
     plane = _support(q, rays, good, sigma, settings)
     on_support = np.zeros(q.shape, bool)
-    rising = good
+    rising = known
     if plane is not None:
-        on_support, rising = _sort_by_height(q, rays, good, plane, z_m, sigma, settings)
-    things = _pieces(q, rising, slant, sigma, settings.least_px)
+        on_support, rising = _sort_by_height(full, rays, known, plane, z_m, sigma, settings)
+    things = _pieces(full, rising, slant, sigma, settings.least_px)
     return Window(left, top, q, rays, sigma, good, plane, on_support, things)
 
 
@@ -138,6 +141,14 @@ def _extremes(q: Image, valid: Mask) -> tuple[Image, Image]:
     near = cv2.dilate(q, square)
     far = cv2.erode(np.where(valid, q, np.float32(1e6)), square)
     return near.astype(np.float32), np.minimum(far, near).astype(np.float32)
+
+
+def _filled(q: Image, good: Mask, edge: Mask) -> tuple[Image, Mask]:
+    """Q, and the means of the readings around in small holes within one surface."""
+    share = cv2.blur(good.astype(np.float32), (5, 5))
+    mean = cv2.blur(np.where(good, q, np.float32(0)), (5, 5)) / np.maximum(share, 1e-3)
+    filled = ~good & ~edge & (share > _LEAST_SHARE)
+    return np.where(filled, mean, q), good | filled
 
 
 def _heights(q: Image, rays: Image, plane: Array) -> Image:
@@ -150,7 +161,7 @@ def _support(
     q: Image, rays: Image, good: Mask, sigma: float, settings: SegmentSettings
 ) -> Array | None:
     """Find the plane that much of the window lies on and little lies closely behind."""
-    step = max(1, int(np.sqrt(good.size / 2500)))
+    step = max(1, int(np.sqrt(good.size / 1600)))
     chosen = good[::step, ::step]
     points = np.c_[rays[::step, ::step][chosen], np.ones(int(chosen.sum()))].astype(np.float64)
     values = q[::step, ::step][chosen].astype(np.float64)

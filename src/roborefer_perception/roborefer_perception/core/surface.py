@@ -8,7 +8,7 @@ A plane with m . X = 1 is q = m . (x, y, 1), so its outward normal, which faces 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -32,20 +32,28 @@ class Surface:
         terms: q and its derivatives q_x, q_y, q_xx, q_xy, q_yy at the ray, shape (6,).
         covariance: Of the terms, shape (6, 6).
         residual: Standard deviation of the readings about the fit, 1/m.
-        used: How many readings count.
+        share: Of the readings, how many count.
     """
 
     ray: Array
     terms: Array
     covariance: Array
     residual: float
-    used: int
+    share: float
 
     @property
     def plane(self) -> Array:
-        """m of the tangent plane m . X = 1, shape (3,)."""
+        """Of the tangent plane m . X = 1: m, shape (3,)."""
         q, across, down = self.terms[:3]
         return np.array([across, down, q - across * self.ray[0] - down * self.ray[1]])
+
+    def tilted_as(self, other: Surface) -> Surface:
+        """This surface with the slopes and curvatures of another one around the same ray."""
+        terms, covariance = other.terms.copy(), other.covariance.copy()
+        terms[0] = self.terms[0]
+        covariance[0], covariance[:, 0] = 0.0, 0.0
+        covariance[0, 0] = self.covariance[0, 0]
+        return replace(self, terms=terms, covariance=covariance)
 
     def inverse_depth(self, rays: Array) -> Array:
         """Q at rays, shape (N, 2), near the middle; shape (N,)."""
@@ -98,7 +106,9 @@ def fit_surface(
     covariance = np.linalg.inv(precision) * np.outer(scale, scale)
     total = float(kept.sum())
     residual = float(np.sqrt((kept * error**2).sum() / max(total, 1e-9)))
-    return Surface(ray, terms, covariance, residual, int((kept > 0.1).sum()))
+    return Surface(
+        ray, terms, covariance, residual, float((kept > 0.1).sum() / max((weights > 0.1).sum(), 1))
+    )
 
 
 def fit_plane(rays: Array, q: Array, tolerance: float, start: Array) -> Array:
@@ -115,7 +125,7 @@ def fit_plane(rays: Array, q: Array, tolerance: float, start: Array) -> Array:
     """
     design = np.c_[rays, np.ones(len(rays))]
     plane = start
-    for _ in range(3):
+    for _ in range(2):
         on = np.abs(q - design @ plane) < tolerance
         if on.sum() < 3:
             return plane

@@ -30,8 +30,8 @@ class LocateSettings:
         snap_px: How far a pixel may be moved onto the thing that it just missed, pixels.
         bridge_px: How far away the readings may be that stand for a hole, pixels.
         fit_m: Radius of the surface that is fitted, metres.
+        wide_m: The same where the surface is smooth enough, metres.
         least_fit_px: But at least this many pixels.
-        most_fit_px: And at most this many.
         least_readings: Fewer readings cannot support a place.
         worst_sigma_m: A place whose depth is less sure than this is refused, metres.
         curvature_1_m: Standard deviation of curvatures that surfaces have, 1/m.
@@ -44,9 +44,9 @@ class LocateSettings:
     segment: SegmentSettings = field(default_factory=SegmentSettings)
     snap_px: float = 8.0
     bridge_px: int = 8
-    fit_m: float = 0.010
+    fit_m: float = 0.008
+    wide_m: float = 0.018
     least_fit_px: int = 4
-    most_fit_px: int = 14
     least_readings: int = 8
     worst_sigma_m: float = 0.05
     curvature_1_m: float = 15.0
@@ -93,6 +93,8 @@ def choose_thing(
     wanted = window.things > 0 if kind in _THINGS else here
     if not on_support or kind in _THINGS:
         spot, distance = _nearest(wanted, at, settings.snap_px)
+        if spot is not None and window.things[spot] and not on_support:
+            spot, distance = _foremost(window, at, settings.snap_px)
         if spot is None and kind in _THINGS:
             spot, distance = _nearest(here, at, settings.snap_px)
         if spot is not None and window.things[spot]:
@@ -104,8 +106,8 @@ def choose_thing(
             _, away = _nearest(here, at, np.inf)
             raise ReferFailure(
                 Reason.NO_VALID_DEPTH,
-                f"no depth was measured at the pixel, and the nearest surface is {away:.0f} px away"
-                f" (allowed: {settings.snap_px:.0f}); choose another point or look from elsewhere",
+                f"no depth was measured at the pixel, and the nearest surface is {away:.0f} px"
+                f" away (allowed: {settings.snap_px:.0f}); choose another point, or look again",
             )
     found = Kind.FREE_SPACE if kind == Kind.UNKNOWN else kind
     return Target(_bridged(window, window.on_support, settings), at, 0.0, found, level=True)
@@ -184,11 +186,20 @@ def disc(shape: tuple[int, ...], at: tuple[float, float], radius: float) -> Mask
 
 def _bridged(window: Window, region: Mask, settings: LocateSettings) -> Mask:
     """The region with its small holes, where the region lies on opposite sides of them."""
-    size = 2 * settings.bridge_px + 1
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+    kernel = np.ones((2 * settings.bridge_px + 1,) * 2, np.uint8)
     closed = cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
     bridged: npt.NDArray[np.bool_] = region | (closed & ~window.good)
     return bridged
+
+
+def _foremost(
+    window: Window, at: tuple[float, float], most_px: float
+) -> tuple[tuple[int, int] | None, float]:
+    """The nearest pixel of the thing in front: a hole at an edge is where its edge was lost."""
+    around = disc(window.q.shape, at, most_px)
+    labels = np.unique(window.things[around & (window.things > 0)])
+    front = max(labels, key=lambda label: float(window.q[around & (window.things == label)].max()))
+    return _nearest(window.things == front, at, most_px)
 
 
 def _nearest(

@@ -18,9 +18,9 @@ body that was meant:
 - Does it miss, then to the body's visible point that is nearest in the picture. So landing on the
   background or on another thing costs the distance between the two.
 
-Refusals are counted, and have no error. *Near-edge* are true pixels of things within 4 px of a jump
-of true depth by more than 1 cm. The *baseline* is what is commonly done: the depth reading at the
-rounded pixel.
+Refusals are counted, and have no error. *Near-edge* are true pixels of things within 4 px of a
+jump of true depth by more than 1 cm. The *baseline* is what is commonly done: the depth reading at
+the rounded pixel. Normals are compared at the true pixel, away from edges, where it has one.
 
 The covariance is checked against the point under the true pixel, which it claims to be about:
 `nees90_share` is the share of answers whose normalised error squared lies within the 90 % band of
@@ -223,6 +223,8 @@ def enter(
     off = place.point - meant
     tally.aimed.append(1000 * float(np.linalg.norm(off)))
     tally.nees.append(float(off @ np.linalg.solve(place.covariance[:3, :3], off)))
+    if at_edge:
+        return
     cosine = float(place.rotation[:, 2] @ scene.truth.normals[v, u])
     tally.normals.append(float(np.degrees(np.arccos(np.clip(cosine, -1, 1)))))
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
@@ -320,7 +321,9 @@ def _pixel_covariance(
     """
     radius = 3 * pixel_sigma + target.snapped_px
     around = disc(target.region.shape, at, radius)
-    v, u = np.nonzero(target.region & around)
+    # The outline of a thing is where depth is lost, so it may reach a little into the holes.
+    outline = cv2.dilate(target.region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    v, u = np.nonzero((target.region | (outline & ~window.good)) & around)
     if len(v) < _LEAST_SPREAD:
         v, u = np.nonzero(around)
     covariance = np.zeros((6, 6))

@@ -12,12 +12,15 @@ import numpy as np
 
 from roborefer_perception.core.alignment import Alignment, Likeness, align
 from roborefer_perception.core.camera import Array
+from roborefer_perception.core.perspective import seen_at
 from roborefer_perception.core.sheets import Print, Sheet, halved, lay_out, match, take_print
 from roborefer_perception.core.types import Mask, Place, RgbdFrame
 
 _NS = 1e-9
 # From this many elements to search through, every second one is looked at first.
 _COARSE_FROM = 24
+# What was lost and is found again must be this much more alike than anything else.
+_CLEARLY = 0.06
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,11 @@ class Follower:
     """Keeps one target in sight. Not for several threads at once."""
 
     def __init__(
-        self, frame: RgbdFrame, place: Place, settings: FollowSettings | None = None
+        self,
+        frame: RgbdFrame,
+        place: Place,
+        settings: FollowSettings | None = None,
+        view: Array | None = None,
     ) -> None:
         """Begin with a place that was found in a picture.
 
@@ -91,14 +98,23 @@ class Follower:
             frame: The picture.
             place: In it.
             settings: How to follow.
+            view: Axes of its optical frame in a frame that does not move, shape (3, 3); None:
+                those of a camera that does not turn.
         """
         self._settings = settings or FollowSettings()
-        self.correct(frame, place)
+        self.correct(frame, place, view)
 
-    def correct(self, frame: RgbdFrame, place: Place) -> None:
-        """Begin anew with a newer or better answer; the next update may be of a later picture."""
+    def correct(self, frame: RgbdFrame, place: Place, view: Array | None = None) -> None:
+        """Begin anew with a better answer, which may be about an older picture.
+
+        Args:
+            frame: The picture.
+            place: In it.
+            view: Axes of its optical frame in a frame that does not move, shape (3, 3).
+        """
         self._anchor, self._focal = place, frame.camera.fx
-        self._print = take_print(
+        self._anchor_view = self._print_view = self._view = np.eye(3) if view is None else view
+        self._print = self._drawn = take_print(
             frame, place.region, place.pixel, float(place.point[2]), self._settings.most_radius_px
         )
         self._turn_before, self._turn = 0.0, 0.0
@@ -106,14 +122,19 @@ class Follower:
         self._pixel, self._point = place.pixel, place.point
         self._stamp_ns, self._lost = frame.stamp_ns, False
 
-    def update(self, frame: RgbdFrame, expected: Array | None = None) -> Track:
+    def update(
+        self, frame: RgbdFrame, expected: Array | None = None, view: Array | None = None
+    ) -> Track:
         """Find the target in a picture.
 
         Args:
             frame: The picture.
             expected: Where the target should be, in the optical frame of this picture, metres,
                 shape (3,); None: where it was seen last.
+            view: Axes of the optical frame of this picture in a frame that does not move, shape
+                (3, 3).
         """
+        self._view = np.eye(3) if view is None else view
         guess = self._point if expected is None else np.asarray(expected, float)
         found = self._find(frame, guess) if guess[2] > 0.05 else None
         if found is None:
@@ -124,7 +145,8 @@ class Follower:
 
     # --- finding ------------------------------------------------------------------------------
     def _find(self, frame: RgbdFrame, guess: Array) -> tuple[Sheet, Alignment] | None:
-        settings, target = self._settings, self._print
+        settings = self._settings
+        target = self._drawn = seen_at(self._print, guess, self._view.T @ self._print_view)
         pixel = frame.camera.project(guess[None])[0]
         if not np.isfinite(pixel).all():
             return None
@@ -139,13 +161,17 @@ class Follower:
             align(target, sheet, x, y, self._turn, settings.likeness)
             for x, y in self._candidates(sheet, margin)
         ]
-        good = sorted(
-            (fit for fit in fits if self._is_target(fit, sheet)),
-            key=lambda fit: -fit.alike * fit.visible,
+        fits = sorted(
+            (fit for fit in fits if fit.visible >= settings.least_visible),
+            key=lambda fit: -fit.alike,
         )
-        if not good or (self._lost and _doubtful(good, target)):
+        # The best one is the target or none is: where it is cut off or half hidden, something
+        # else that resembles it must not take its place.
+        if not fits or not self._is_target(fits[0], sheet):
             return None
-        return sheet, good[0]
+        if self._lost and _doubtful(fits, target):
+            return None
+        return sheet, fits[0]
 
     def _reach(self, stamp_ns: int) -> float:
         """How far from its expected place the target may be, metres."""
@@ -155,7 +181,7 @@ class Follower:
 
     def _candidates(self, sheet: Sheet, margin: int) -> Iterator[tuple[float, float]]:
         """Columns and rows of the sheet at which the print fits well."""
-        likeness, target = self._settings.likeness, self._print
+        likeness, target = self._settings.likeness, self._drawn
         step = 1
         whole = target
         if margin > _COARSE_FROM:
@@ -198,7 +224,7 @@ class Follower:
 
     # --- believing ----------------------------------------------------------------------------
     def _accept(self, frame: RgbdFrame, sheet: Sheet, fit: Alignment, depth_m: float) -> Track:
-        camera, target = frame.camera, self._print
+        camera, target = frame.camera, self._drawn
         depth = depth_m + fit.farther_m
         pixel = sheet.pixel_of(fit.x, fit.y)
         ray = np.append(camera.rays([pixel])[0], 1.0)
@@ -227,14 +253,16 @@ class Follower:
         turn = self._turn_before + self._turn
         cos, sin = np.cos(turn), np.sin(turn)
         about = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
-        covariance = anchor.covariance.copy()
+        since = self._view.T @ self._anchor_view
+        both = np.kron(np.eye(2), since)
+        covariance = both @ anchor.covariance @ both.T
         covariance[:3, :3] += jitter + self._drift
         scale = float(anchor.point[2] / point[2]) * frame.camera.fx / self._focal
         region = _moved(
             anchor.region, anchor.pixel, pixel, scale * about[:2, :2], frame.depth_m.shape
         )
         return replace(
-            anchor, point=point, rotation=about @ anchor.rotation, covariance=covariance,
+            anchor, point=point, rotation=about @ since @ anchor.rotation, covariance=covariance,
             pixel=pixel, snapped_px=0.0, region=region,
         )  # fmt: skip
 
@@ -256,7 +284,7 @@ class Follower:
         fit: Alignment,
         jitter: Array,
     ) -> None:
-        target = self._print
+        target = self._drawn
         scale = target.grain_m * frame.camera.fx / depth_m
         cos, sin = np.cos(fit.turn) * scale, np.sin(fit.turn) * scale
         kept = cv2.morphologyEx(
@@ -266,19 +294,19 @@ class Follower:
             kept > 0, target.sheet.middle, pixel, np.array([[cos, -sin], [sin, cos]]),
             frame.depth_m.shape,
         )  # fmt: skip
+        self._print_view = self._view
         self._print = take_print(frame, region, pixel, depth_m, self._settings.most_radius_px)
         self._turn_before, self._turn = self._turn_before + fit.turn, 0.0
         self._drift = self._drift + jitter
 
 
-def _doubtful(good: list[Alignment], target: Print) -> bool:
-    """Whether there is another place that looks nearly as much like the target."""
-    best = good[0]
+def _doubtful(fits: list[Alignment], target: Print) -> bool:
+    """Whether another place looks nearly as much like the target as the best one, the first."""
+    best = fits[0]
     apart = max(target.sheet.middle) / 2
     return any(
-        np.hypot(fit.x - best.x, fit.y - best.y) > apart
-        and fit.alike * fit.visible > 0.85 * best.alike * best.visible
-        for fit in good[1:]
+        np.hypot(fit.x - best.x, fit.y - best.y) > apart and fit.alike > best.alike - _CLEARLY
+        for fit in fits[1:]
     )
 
 

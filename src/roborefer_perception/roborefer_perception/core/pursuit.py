@@ -89,7 +89,7 @@ class Pursuit:
         """
         settings = settings or FollowingSettings()
         self._calibration = calibration or Calibration()
-        self._follower = Follower(frame, place, settings.follow)
+        self._follower = Follower(frame, place, settings.follow, t_target_optical[:3, :3])
         self._filter = VelocityFilter(settings.velocity)
         self._seen: deque[tuple[int, Array]] = deque(maxlen=_KEPT)
         self._posed = placed(place, t_target_optical, self._calibration)
@@ -109,7 +109,7 @@ class Pursuit:
         self._newest_ns = frame.stamp_ns
         turn, move = t_target_optical[:3, :3], t_target_optical[:3, 3]
         expected, _ = self._filter.predict(frame.stamp_ns)
-        track = self._follower.update(frame, turn.T @ (expected - move))
+        track = self._follower.update(frame, turn.T @ (expected - move), turn)
         if track.place is not None:
             posed = placed(track.place, t_target_optical, self._calibration)
             if self._measure(frame.stamp_ns, posed.position, turn @ track.jitter @ turn.T):
@@ -129,7 +129,7 @@ class Pursuit:
             place: What it meant in it.
             t_target_optical: Pose of the camera when that was taken, shape (4, 4).
         """
-        self._follower.correct(frame, place)
+        self._follower.correct(frame, place, t_target_optical[:3, :3])
         there = placed(place, t_target_optical, self._calibration).position
         off_ns, before = min(
             ((abs(stamp_ns - frame.stamp_ns), at) for stamp_ns, at in self._seen),

@@ -74,6 +74,8 @@ class Print:
         depth_m: Of the target's point when the print was taken.
         slopes: Change of red, green and blue per element across and down, float32,
             shape (2, rows, columns, 3).
+        offsets: Place of every element minus that of the target's point, in the optical frame of
+            the picture, metres, float32, shape (rows, columns, 3).
     """
 
     sheet: Sheet
@@ -82,6 +84,7 @@ class Print:
     grain_m: float
     depth_m: float
     slopes: Plane
+    offsets: Plane
 
 
 def lay_out(
@@ -145,12 +148,43 @@ def take_print(
     wide = cv2.dilate(on.astype(np.uint8), np.ones((2 * _RING + 1,) * 2, np.uint8)) > 0
     weight = np.where(on, np.float32(1), np.where(wide, _RING_WEIGHT, np.float32(0)))
     weight = (weight * sheet.inside).astype(np.float32)
-    smooth = cv2.GaussianBlur(sheet.colour, (3, 3), 0).astype(np.float32)
-    slopes = np.stack(
+    grain = zoom * depth_m / frame.camera.fx
+    return Print(
+        sheet, weight, on & sheet.inside, grain, depth_m, slopes_of(sheet.colour),
+        _offsets(frame, sheet, on, pixel, depth_m),
+    )  # fmt: skip
+
+
+def slopes_of(colour: npt.NDArray[np.uint8]) -> Plane:
+    """Change of each colour per element across and down, shape (2, rows, columns, 3)."""
+    smooth = cv2.GaussianBlur(colour, (3, 3), 0).astype(np.float32)
+    return np.stack(
         [cv2.Sobel(smooth, cv2.CV_32F, *way, ksize=1, scale=0.5) for way in ((1, 0), (0, 1))]
     ).astype(np.float32)
-    grain = zoom * depth_m / frame.camera.fx
-    return Print(sheet, weight, on & sheet.inside, grain, depth_m, slopes)
+
+
+def _offsets(
+    frame: RgbdFrame, sheet: Sheet, on: Mask, pixel: tuple[float, float], depth_m: float
+) -> Plane:
+    known = (on & sheet.deep).astype(np.float32)
+    relief = sheet.relief * known
+    # Holes and what lies around the target move as the nearest parts of the target do.
+    for size in (3, 7, 15, 31):
+        count = cv2.blur(known, (size, size))
+        mean = cv2.blur(relief, (size, size)) / np.maximum(count, 1e-6)
+        hole = (known == 0) & (count > 1e-6)
+        relief = np.where(hole, mean, relief).astype(np.float32)
+        known = np.where(hole, np.float32(1), known)
+    columns, rows = np.meshgrid(np.arange(on.shape[1]), np.arange(on.shape[0]))
+    left, top = sheet.middle
+    u, v = pixel[0] + (columns - left) * sheet.zoom, pixel[1] + (rows - top) * sheet.zoom
+    rays = frame.camera.rays(np.stack([u.ravel(), v.ravel()], axis=-1)).reshape(*on.shape, 2)
+    points = np.concatenate([rays, np.ones((*on.shape, 1))], axis=-1)
+    points *= (depth_m + relief)[..., None]
+    offsets: Plane = (points - depth_m * np.append(frame.camera.rays([pixel])[0], 1.0)).astype(
+        np.float32
+    )
+    return offsets
 
 
 def match(

@@ -1,0 +1,54 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What follows from a task that went before: putting back what it moved, doing it otherwise."""
+
+from __future__ import annotations
+
+from roborefer_operator.core.language.steps import Correction, Verb
+from roborefer_operator.core.ports import KIND_FREE_SPACE
+from roborefer_operator.core.tasks import StepRun, StepState, TaskRun
+
+
+def undoing(last: TaskRun, holding: bool) -> list[StepRun]:
+    """Return the steps that put back what a task has moved, the last one first.
+
+    Args:
+        last: The task.
+        holding: Whether the gripper holds something, which is what was picked last.
+    """
+    steps: list[StepRun] = []
+    done = [s for s in last.steps if s.state is StepState.SUCCEEDED and s.reference]
+    for number, step in reversed(list(enumerate(done))):
+        if step.verb is not Verb.PICK or step.reference is None:
+            continue
+        after = done[number + 1] if number + 1 < len(done) else None
+        if after is not None and after.verb is Verb.PLACE and after.reference is not None:
+            steps.append(StepRun(Verb.PICK, step.phrase, after.reference.pixel))
+        elif not holding:
+            continue
+        steps.append(StepRun(Verb.PLACE, "where it was", step.reference.pixel, KIND_FREE_SPACE))
+    return steps
+
+
+def corrected(last: TaskRun, said: Correction, holding: bool) -> list[StepRun]:
+    """Return the steps that make up for a misunderstanding: put back, then do what was meant.
+
+    Args:
+        last: The task that was misunderstood.
+        said: What was meant instead.
+        holding: Whether the gripper holds something.
+    """
+    steps = []
+    for step in last.steps:
+        phrase = step.phrase
+        if said.place and step.verb is Verb.PLACE:
+            phrase = said.place
+        elif said.target and step.verb in (Verb.PICK, Verb.REFER, Verb.GO_TO):
+            phrase = said.target
+        steps.append(StepRun(step.verb, phrase))
+    if said.place and not said.target and holding:
+        # The right thing is in the hand already; it only goes elsewhere.
+        while steps and steps[0].verb is not Verb.PLACE:
+            steps.pop(0)
+        return steps
+    return undoing(last, holding) + steps

@@ -188,6 +188,16 @@ class Bench:
         assert handle.accepted
         return Sent(self, handle, told)
 
+    def publisher(self, kind, topic):
+        """Make a publisher that somebody hears already."""
+        publisher = self.client.create_publisher(kind, topic, 10)
+        limit = monotonic() + 10
+        tick = threading.Event()
+        while not publisher.get_subscription_count():
+            assert monotonic() < limit, f"nobody listens to {topic}"
+            tick.wait(0.01)
+        return publisher
+
     @contextlib.contextmanager
     def heard(self, kind, topic, qos=10):
         """Collect what is published on a topic."""

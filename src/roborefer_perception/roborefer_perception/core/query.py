@@ -222,8 +222,8 @@ def answered(look: Look, wish: Wish, answer: Answer) -> tuple[Found, ...]:
         raise Undecided(
             Reason.LOW_CONFIDENCE,
             f"'{best.label or wish.words[:_QUOTED]}' was found with a confidence of"
-            f" {best.confidence:.2f}, wanted is {wish.min_confidence:.2f}; confirm it, rephrase, or"
-            " lower min_confidence",
+            f" {best.confidence:.2f}, below the {wish.min_confidence:.2f} wanted; confirm it or"
+            " rephrase",
             found,
         )
     _check_workspace(look, best)

@@ -110,16 +110,14 @@ async def _read_events(response: httpx.Response, on_text: Callable[[str], None])
     reader = EventReader()
     text = ""
     async for piece in _pieces(response):
-        grown = False
         for event in reader.feed(piece):
             if event.name == "answer":
                 return event.data
             if event.name == "error":
                 raise _error(_STATUS.get(_details(event.data)[0], 500), event.data)
             if event.name == "text" and len(text) < LONGEST_TEXT:
-                text, grown = text + _text(event.data), True
-        if grown:
-            on_text(clean(text))
+                text = (text + clean(_text(event.data)))[:LONGEST_TEXT]
+                on_text(text)
     raise httpx.RemoteProtocolError("the stream ended before the answer")
 
 
@@ -144,7 +142,7 @@ def _text(data: bytes) -> str:
 def _error(status: int, data: bytes, after_s: float = 0.0) -> Trouble:
     """Return what an answer with a status other than 200 means."""
     code, message = _details(data)
-    said = f"the referring server said {status}" + (f" {code}: {message}" if code else "")
+    said = " ".join(filter(None, ("the referring server said", str(status), code, message)))
     if status in _LATE:
         return Trouble(ReferFailure(Reason.MODEL_TIMEOUT, said), again=False, silent=False)
     if status in _BUSY or status >= 500:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import queue
 import random
+import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from time import monotonic
 from typing import Any
@@ -53,8 +54,8 @@ class ModelSettings:
     """
 
     url: str = "http://127.0.0.1:25547"
-    token: str = ""
-    picture: PictureFormat = PictureFormat.PNG
+    token: str = field(default="", repr=False)
+    picture: PictureFormat = PictureFormat.JPEG
     connect_timeout_s: float = 2.0
     retries: int = 3
     first_pause_s: float = 0.1
@@ -90,6 +91,7 @@ class ModelClient:
         self._closed = False
         self._last_words = ""
         self._loop = asyncio.new_event_loop()
+        tls = settings.url.startswith("https:")
         headers = {"Accept-Encoding": "identity"}
         if settings.token:
             headers["Authorization"] = f"Bearer {settings.token}"
@@ -98,6 +100,8 @@ class ModelClient:
             headers=headers,
             # A proxy of the environment cannot reach this machine's own loopback.
             trust_env=not is_loopback(host),
+            # Reading the certificates takes a while; without TLS one that trusts nobody will do.
+            verify=tls or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             follow_redirects=False,
             timeout=httpx.Timeout(None, connect=settings.connect_timeout_s),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=4),
@@ -241,11 +245,15 @@ class ModelClient:
 
     async def _finish(self) -> None:
         """End all tasks, then the loop."""
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._http.aclose()
+        await self._loop.shutdown_asyncgens()
+        # Streams that were left in the middle are closed by tasks of their own.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._loop.call_soon(self._loop.stop)
 
 

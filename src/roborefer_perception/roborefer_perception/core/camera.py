@@ -15,6 +15,7 @@ from functools import cached_property
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import RectBivariateSpline
 
 from roborefer_perception.exceptions import Reason, ReferFailure
 
@@ -27,6 +28,8 @@ MODELS = {"": (0,), "plumb_bob": (0, 4, 5), "rational_polynomial": (0, 5, 8, 12,
 # Taking distortion out ends when the way back meets the pixel this well, or after so many steps.
 _CLOSE_PX = 1e-6
 _MOST_STEPS = 100
+# Every so many pixels a ray is worked out when all are wanted.
+_KNOT_PX = 16
 
 
 @dataclass(frozen=True)
@@ -150,9 +153,20 @@ class Camera:
     @cached_property
     def ray_image(self) -> npt.NDArray[np.float32]:
         """rays() of all pixels, shape (height, width, 2)."""
-        u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))
-        rays = self.rays(np.stack([u.ravel(), v.ravel()], axis=-1))
-        return rays.reshape(self.height, self.width, 2).astype(np.float32)
+        columns, rows = np.arange(self.width), np.arange(self.height)
+        # Lenses bend gently: splines through a grid of rays are as good, and a thousand times
+        # faster than taking distortion out of every pixel.
+        sparse = bool(any(self.d)) and min(self.width, self.height) > 4 * _KNOT_PX
+        grid_u, grid_v = (
+            np.linspace(0, pixels[-1], len(pixels) // _KNOT_PX) if sparse else pixels
+            for pixels in (columns, rows)
+        )
+        u, v = np.meshgrid(grid_u, grid_v)
+        rays = self.rays(np.stack([u.ravel(), v.ravel()], axis=-1)).reshape(*u.shape, 2)
+        if sparse:
+            splines = (RectBivariateSpline(grid_v, grid_u, rays[..., axis]) for axis in range(2))
+            rays = np.stack([spline(rows, columns) for spline in splines], axis=-1)
+        return rays.astype(np.float32)
 
     def project(self, points: npt.ArrayLike) -> Array:
         """Pixels of points of the optical frame.

@@ -40,6 +40,10 @@ _EXTENT_SHARE = 0.01
 _SAME_SIGMAS = 1.5
 _AS_WELL = 1.1
 _MOST = 0.9
+# Errors of depth cameras come in waves some centimetres long. A support is level beyond them, so
+# its normal is taken from this much around the place, metres.
+_SUPPORT_M = 0.1
+_MOSTLY = 0.5
 # So many pixels of a region at least say how far the one that was meant may be off.
 _LEAST_SPREAD = 6
 
@@ -211,11 +215,15 @@ def _fit(
     """Fit the surface to the readings of the region around the place.
 
     A small fit follows the surface best and gives the depth. A wide one gives the better normal,
-    where it explains its readings as well and says the same about the place.
+    where it explains its readings as well and says the same about the place. On the support the
+    wide one is wider still, because all of it is known to be one plane.
     """
     metre_px = focal_px / z_m
     if target.level:
-        return _fit_within(window, target, ray, settings.level_m * metre_px, settings)
+        surface = _fit_within(window, target, ray, settings.level_m * metre_px, settings)
+        if np.mean(window.on_support[target.region]) < _MOSTLY:
+            return surface
+        return surface.tilted_as(_fit_within(window, target, ray, _SUPPORT_M * metre_px, settings))
     small_px = max(settings.least_fit_px, settings.fit_m * metre_px)
     surface = _fit_within(window, target, ray, small_px, settings)
     wide_px = settings.wide_m * metre_px

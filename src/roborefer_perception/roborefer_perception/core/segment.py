@@ -26,9 +26,11 @@ from roborefer_perception.core.types import Mask
 
 Image = npt.NDArray[np.float32]
 
-_GUESSES = 48
+_GUESSES = 64
 # Holes are filled where more than this share of the readings around is there.
 _LEAST_SHARE = 0.07
+# In depth, a support is looked for within so many times the reach of the window.
+_SUPPORT_REACH = 1.5
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -43,16 +45,17 @@ class SegmentSettings:
             larger step of depth from pixel to pixel is a jump.
         rise_m: What rises less than this above the support belongs to it.
         rise_sigmas: The same, in standard deviations of the noise; the larger one counts.
-        support_share: Least share of the window that must lie on a plane for it to be a support.
+        support_share: Least share of the readings about as far away as the pixel that must lie on
+            a plane for it to be a support.
         least_px: Smaller specks are no things.
     """
 
     reach_m: float = 0.17
-    most_reach_px: int = 128
+    most_reach_px: int = 144
     steepest: float = 4.0
     rise_m: float = 0.004
     rise_sigmas: float = 2.0
-    support_share: float = 0.15
+    support_share: float = 0.12
     least_px: int = 12
 
 
@@ -126,7 +129,9 @@ def look_around(
     flying = edge & (near - q > own) & (q - far > own)
     good = valid & ~flying
     full, known = _filled(q, good, edge)
-    plane = _support(q, rays, good, sigma, settings)
+    # What lies much nearer or farther than the pixel does not hold up what is there.
+    level_with = np.abs(z - z_m) < _SUPPORT_REACH * settings.reach_m
+    plane = _support(q, rays, good & level_with, sigma, settings)
     on_support = np.zeros(q.shape, bool)
     rising = known
     if plane is not None:
@@ -175,14 +180,14 @@ def _support(
     if not proper.any():
         return None
     planes = np.linalg.solve(corners[proper], values[triples[proper]][..., None])[..., 0]
-    tolerance = max(2.5 * sigma, settings.rise_m * float(np.median(values)) ** 2 / 2)
+    tolerance = max(2.5 * sigma, 0.75 * settings.rise_m * float(np.median(values)) ** 2)
     off = values[:, None] - points @ planes.T
     on = (np.abs(off) < tolerance).sum(axis=0)
     # What lies behind a plane, but not far, shows that it is the side of a thing.
     behind = ((off < -2 * tolerance) & (off > -0.3 * values[:, None])).sum(axis=0)
     score = on - 0.7 * behind
     best = int(np.argmax(score))
-    if on[best] < settings.support_share * chosen.size:
+    if on[best] < settings.support_share * len(values):
         return None
     return fit_plane(points[:, :2], values, tolerance, planes[best])
 

@@ -49,7 +49,7 @@ class LocateSettings:
     least_fit_px: int = 4
     least_readings: int = 8
     worst_sigma_m: float = 0.05
-    curvature_1_m: float = 15.0
+    curvature_1_m: float = 25.0
     level_m: float = 0.03
     level_share: float = 0.75
     level_rad: float = 0.26

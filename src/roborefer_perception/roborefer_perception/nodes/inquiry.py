@@ -136,11 +136,19 @@ class Inquirer:
                     f"the query did not end within {wish.deadline_s:g} s; allow a longer deadline",
                 )
 
+        written: list[Sequence[Step]] = [()]
+
         def enter(phase: int) -> None:
             record.phase = phase
             check()
             if tell is not None:
-                tell(phase, record.answer.reasoning if record.answer else ())
+                final = record.answer.reasoning if record.answer else ()
+                tell(phase, final or written[-1])
+
+        def on_text(text: str) -> None:
+            written[:] = [live_steps(text)]
+            if tell is not None:
+                tell(Phase.ASKING_MODEL, written[-1])
 
         enter(Phase.GETTING_IMAGE)
         waiting = Patience(self.clock, wish.wait_s)
@@ -150,7 +158,9 @@ class Inquirer:
         record.image_age_s = (self.clock.now().nanoseconds - frame.stamp_ns) * 1e-9
         if wish.pixel is None:
             enter(Phase.ASKING_MODEL)
-            record.answer = self._ask(wish, frame, deadline, tell, halted)
+            record.answer = self._ask(
+                wish, frame, deadline, on_text if tell is not None else None, halted
+            )
         enter(Phase.LOCATING)
         started = monotonic()
         try:
@@ -198,7 +208,7 @@ class Inquirer:
         wish: Wish,
         frame: RgbdFrame,
         deadline: Patience,
-        tell: Tell | None,
+        on_text: Callable[[str], None] | None,
         halted: Callable[[], None],
     ) -> Answer:
         question = Question(
@@ -219,14 +229,8 @@ class Inquirer:
                 why.append(failure)
             return bool(why) or deadline.over
 
-        def on_text(text: str) -> None:
-            if tell is not None:
-                tell(Phase.ASKING_MODEL, live_steps(text))
-
         try:
-            return self.client.ask(
-                question, deadline.left_s, on_text if tell is not None else None, cancelled
-            )
+            return self.client.ask(question, deadline.left_s, on_text, cancelled)
         except ReferFailure as failure:
             if failure.reason is not Reason.CANCELED:
                 raise

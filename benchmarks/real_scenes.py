@@ -291,7 +291,7 @@ def draw(scene: Scene, results: Sequence[Result], title: str) -> np.ndarray:
 
     Green: right. Red: wrong. Yellow cross: refused. The line of a place is 4 cm of its normal.
     """
-    image = np.ascontiguousarray(scene.rgb[:, :, ::-1])
+    image = scene.rgb[:, :, ::-1].copy()
     size = image.shape[1] / 640
     for result in results:
         lines, _ = cv2.findContours(
@@ -339,8 +339,8 @@ def contact_sheet(found: dict[str, tuple[Scene, list[Result]]], out: Path) -> Pa
     columns = 6 if len(found) > 1 else 3
     cells += [np.zeros_like(cells[0])] * (-len(cells) % columns)
     rows = [np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)]
-    path = out / "contact_sheet.jpg"
-    cv2.imwrite(str(path), np.vstack(rows), (cv2.IMWRITE_JPEG_QUALITY, 85))
+    path = out / "contact_sheet.png"
+    cv2.imwrite(str(path), np.vstack(rows))
     return path
 
 

@@ -36,6 +36,7 @@ setup(
         "console_scripts": [
             "console = roborefer_operator.nodes.console:main",
             "executive = roborefer_operator.nodes.executive:main",
+            "mock_robot = roborefer_operator.nodes.mock_robot:main",
             "speech = roborefer_operator.nodes.speech:main",
         ]
     },

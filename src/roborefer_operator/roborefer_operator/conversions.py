@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages to core types and back."""
+
+from __future__ import annotations
+
+from roborefer_common.times import nanoseconds, time_to_msg
+
+from roborefer_msgs.msg import ErrorCode, SpatialReference, TaskStatus, TaskStep
+from roborefer_msgs.msg import Question as QuestionMsg
+from roborefer_operator.core.ports import Reference
+from roborefer_operator.core.tasks import Question, QuestionKind, StepRun, TaskRun
+from roborefer_operator.exceptions import Reason
+
+
+def code_of(reason: Reason) -> int:
+    """Error code of a reason."""
+    return int(getattr(ErrorCode, reason.value))
+
+
+def reference_from_msg(message: SpatialReference) -> Reference:
+    """Take over what the executive needs of a reference."""
+    at = message.pose.pose.pose.position
+    frame = message.pose.header.frame_id
+    return Reference(
+        id=bytes(message.id.uuid).hex(),
+        pixel=(message.pixel.u, message.pixel.v),
+        stamp_ns=nanoseconds(message.header.stamp),
+        kind=int(message.kind),
+        label=message.label or message.instruction,
+        confidence=float(message.confidence),
+        frame=frame,
+        position=(at.x, at.y, at.z) if frame else None,
+        raw=message,
+    )
+
+
+def step_to_msg(step: StepRun) -> TaskStep:
+    """Write a step."""
+    message = TaskStep(
+        verb=int(step.verb),
+        phrase=step.phrase,
+        state=int(step.state),
+        phase=step.phase,
+        attempts=step.attempts,
+        error_code=step.code,
+        error_msg=step.message,
+        has_reference=step.reference is not None,
+        started=time_to_msg(step.started_ns),
+        ended=time_to_msg(step.ended_ns),
+    )
+    if step.reference is not None and isinstance(step.reference.raw, SpatialReference):
+        message.reference = step.reference.raw
+    return message
+
+
+def question_to_msg(question: Question | None) -> QuestionMsg:
+    """Write a question; kind NONE where none is open."""
+    if question is None:
+        return QuestionMsg(kind=int(QuestionKind.NONE))
+    message = QuestionMsg(
+        kind=int(question.kind),
+        question_id=question.id,
+        text=question.text,
+        asked=time_to_msg(question.asked_ns),
+        expires=time_to_msg(question.expires_ns),
+    )
+    for number, candidate in enumerate(question.candidates, 1):
+        if isinstance(candidate.raw, SpatialReference):
+            candidate.raw.candidate = number
+            message.candidates.append(candidate.raw)
+    return message
+
+
+def task_to_msg(task: TaskRun) -> TaskStatus:
+    """Write all there is to know about a task."""
+    return TaskStatus(
+        task_id=task.id,
+        instruction=task.instruction,
+        source=int(task.source),
+        words_confidence=float(task.words_confidence),
+        state=int(task.state),
+        steps=[step_to_msg(step) for step in task.steps],
+        current_step=task.current,
+        question=question_to_msg(task.question),
+        error_code=task.code,
+        error_msg=task.error,
+        message=task.message,
+        accepted=time_to_msg(task.accepted_ns),
+        updated=time_to_msg(task.updated_ns),
+    )

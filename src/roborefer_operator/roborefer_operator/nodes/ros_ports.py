@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The rest of the robot as the executive sees it: action clients and a few topics."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path as FilePath
+from typing import Any
+
+from rclpy.action import ActionClient
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.lifecycle import LifecycleNode
+from roborefer_common.core.parameters import Value
+from roborefer_common.qos import LATCHED, SENSOR_IN
+from roborefer_common.times import duration_to_msg, time_to_msg
+from std_msgs.msg import Bool
+
+from roborefer_msgs.action import GoTo, Pick, Place, Refer
+from roborefer_msgs.msg import HeldObject, Pixel, SpatialReference, TrackedReference
+from roborefer_operator.conversions import code_of, reference_from_msg
+from roborefer_operator.core.language.splitting import Splitter, SplitterSettings
+from roborefer_operator.core.language.steps import Context, Verb
+from roborefer_operator.core.ports import (
+    KIND_FREE_SPACE,
+    Ended,
+    Outcome,
+    Pending,
+    Reference,
+    Wish,
+)
+from roborefer_operator.exceptions import Reason, TaskFailure
+from roborefer_operator.nodes.requests import ActionRequest
+
+# A followed target that is this far from where it was referred to has moved, metres.
+_MOVED_M = 0.02
+
+
+class RosPorts:
+    """Implements `core.ports.Ports`; usable from any thread."""
+
+    def __init__(self, node: LifecycleNode, values: Mapping[str, Value]) -> None:
+        """Create clients and subscriptions.
+
+        Raises:
+            TaskFailure: The address of the language model, or the file of its token, is wrong.
+        """
+        self._node, self._values = node, values
+        self._splitter = _splitter(values)
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="splitter")
+        group = ReentrantCallbackGroup()
+        self._clients = {
+            name: ActionClient(node, kind, name, callback_group=group)
+            for name, kind in (("refer", Refer), ("pick", Pick), ("place", Place), ("go_to", GoTo))
+        }
+        self._held = HeldObject()
+        self._tracked: TrackedReference | None = None
+        self._lock = threading.Lock()
+        own = MutuallyExclusiveCallbackGroup()
+        self._subscriptions = [
+            node.create_subscription(
+                HeldObject, "held_object", self._on_held, LATCHED, callback_group=own
+            ),
+            node.create_subscription(
+                TrackedReference, "tracked_reference", self._on_tracked, SENSOR_IN,
+                callback_group=own,
+            ),
+        ]  # fmt: skip
+        self._stop_publisher = node.create_publisher(Bool, "stop", LATCHED)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for client in self._clients.values():
+            client.destroy()
+        self._node.destroy_publisher(self._stop_publisher)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._splitter is not None:
+            self._splitter.close()
+
+    def _on_held(self, message: HeldObject) -> None:
+        self._held = message
+
+    def _on_tracked(self, message: TrackedReference) -> None:
+        self._tracked = message
+
+    # --- what is known ------------------------------------------------------------------------
+    def now_ns(self) -> int:
+        """Time of the node's clock."""
+        return int(self._node.get_clock().now().nanoseconds)
+
+    def ready(self) -> dict[str, bool]:
+        """Which servers are there, by name of the action."""
+        return {name: client.server_is_ready() for name, client in self._clients.items()}
+
+    def can(self, verb: Verb) -> bool:
+        """Whether this robot is meant to have what a verb needs.
+
+        A server of picking that is away for a moment is no reason to say that the robot cannot
+        pick; a robot without legs never has a server for going.
+        """
+        if verb is Verb.GO_TO:
+            return bool(self._clients["go_to"].server_is_ready())
+        if verb is Verb.HAND_OVER:
+            return bool(self._values["hand_over.enabled"])
+        return True
+
+    def holding(self) -> bool:
+        """Whether the arm says that something is in the gripper."""
+        return bool(self._held.held)
+
+    def moved(self, reference: Reference) -> bool:
+        """Whether this reference is followed and was lost or stands elsewhere."""
+        tracked = self._tracked
+        if tracked is None or bytes(tracked.id.uuid).hex() != reference.id:
+            return False
+        if tracked.lost or reference.position is None:
+            return bool(tracked.lost)
+        at = tracked.pose.pose.pose.position
+        offsets = zip((at.x, at.y, at.z), reference.position, strict=True)
+        return sum((a - b) ** 2 for a, b in offsets) > _MOVED_M**2
+
+    # --- requests -----------------------------------------------------------------------------
+    def split(self, sentence: str, context: Context) -> Pending | None:
+        """Ask the language model, in a thread of its own."""
+        if self._splitter is None:
+            return None
+        if not sentence:
+            return Ended(Outcome())
+        return _Thread(self._threads.submit(self._splitter.read, sentence, context))
+
+    def refer(self, wish: Wish) -> Pending:
+        """Send a query to the referrer."""
+        goal = Refer.Goal(
+            instruction=wish.phrase,
+            kind=wish.kind,
+            image_policy=Refer.Goal.IMAGE_FRESH if wish.fresh else Refer.Goal.IMAGE_NEWEST,
+            deadline=duration_to_msg(self._number("refer.deadline_s")),
+            num_samples=int(self._number("refer.samples")),
+            min_confidence=self._number("refer.min_confidence"),
+        )
+        if wish.pixel is not None:
+            goal.use_pixel = True
+            goal.pixel = Pixel(u=wish.pixel[0], v=wish.pixel[1])
+
+        def convert(result: Any) -> Outcome:
+            return Outcome(
+                int(result.error_code), result.error_msg, int(result.phase),
+                tuple(map(reference_from_msg, result.references)),
+                tuple(map(reference_from_msg, result.candidates)),
+            )  # fmt: skip
+
+        return self._request("refer", goal, convert, self._number("refer.deadline_s") + 2.0)
+
+    def pick(self, target: Reference, place: Reference | None, plan_only: bool) -> Pending:
+        """Send the arm to take something."""
+        goal = Pick.Goal(reference=target.raw, plan_only=plan_only)
+        if place is not None:
+            goal.with_place, goal.place = True, place.raw
+        return self._request("pick", goal, _arm_outcome)
+
+    def place(self, where: Reference, plan_only: bool) -> Pending:
+        """Send the arm to put down what it holds."""
+        return self._request(
+            "place", Place.Goal(reference=where.raw, plan_only=plan_only), _arm_outcome
+        )
+
+    def hand_over(self, plan_only: bool) -> Pending:
+        """Put what is held where a person takes it: a place that was measured once."""
+        x, y, z = (float(v) for v in self._values["hand_over.position"])  # type: ignore[union-attr]
+        reference = SpatialReference(kind=KIND_FREE_SPACE, label="hand-over", confidence=1.0)
+        now = time_to_msg(self.now_ns())
+        for header in (reference.header, reference.pose.header):
+            header.stamp, header.frame_id = now, str(self._values["hand_over.frame"])
+        at = reference.pose.pose.pose
+        at.position.x, at.position.y, at.position.z = x, y, z
+        at.orientation.w = 1.0
+        return self._request(
+            "place", Place.Goal(reference=reference, plan_only=plan_only), _arm_outcome
+        )
+
+    def go_to(self, target: Reference) -> Pending:
+        """Send the base."""
+        return self._request("go_to", GoTo.Goal(reference=target.raw), _arm_outcome)
+
+    def set_stop(self, stop: bool) -> None:
+        """Publish the latched stop."""
+        self._stop_publisher.publish(Bool(data=stop))
+
+    def _request(self, name: str, goal: Any, convert: Any, deadline_s: float = 0.0) -> Pending:
+        return ActionRequest(
+            self._clients[name], name, goal, convert, self._node.get_clock(),
+            self._number("server.wait_s"), deadline_s or self._number("server.deadline_s"),
+        )  # fmt: skip
+
+    def _number(self, name: str) -> float:
+        return float(self._values[name])  # type: ignore[arg-type]
+
+
+def _arm_outcome(result: Any) -> Outcome:
+    return Outcome(int(result.error_code), result.error_msg, int(result.phase))
+
+
+class _Thread:
+    """Implements `Pending` with a function that runs in a thread."""
+
+    def __init__(self, future: Future[Any]) -> None:
+        self._future, self.phase = future, 60
+
+    def outcome(self) -> Outcome | None:
+        """How it ended; None while it is under way."""
+        if not self._future.done():
+            return None
+        try:
+            return Outcome(plan=self._future.result())
+        except TaskFailure as error:
+            return Outcome(code_of(error.reason), str(error), self.phase)
+
+    def cancel(self) -> None:
+        """Forget about it; a request that was sent ends by its own deadline."""
+        self._future.cancel()
+
+
+def _splitter(values: Mapping[str, Value]) -> Splitter | None:
+    if not values["splitter.url"]:
+        return None
+    token = ""
+    if file := str(values["splitter.token_file"]):
+        try:
+            token = FilePath(file).expanduser().read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise TaskFailure(
+                Reason.INVALID_GOAL, f"splitter.token_file cannot be read: {error}"
+            ) from error
+    return Splitter(
+        SplitterSettings(
+            str(values["splitter.url"]), str(values["splitter.model"]), token,
+            float(values["splitter.timeout_s"]),  # type: ignore[arg-type]
+        )
+    )  # fmt: skip

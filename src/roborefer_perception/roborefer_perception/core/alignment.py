@@ -17,6 +17,8 @@ _STEPS = 6
 _STILL = 0.02
 # Neighbouring elements err alike; so many of them are worth one.
 _ALIKE = 9.0
+# Changes of depth between two pictures are told apart up to this, metres.
+_FARTHEST_M = 0.4
 # Differences beyond so many steps hardly count.
 _ROBUST = 2.5
 
@@ -91,9 +93,9 @@ def align(
     begin = np.array([x, y, turn])
     at = begin.copy()
     hessian = prior
-    farther = _farther(target, sheet, at, likeness)
     for _ in range(_STEPS):
         colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
+        farther = _farther(target, relief, deep, likeness)
         unlike = (colour - known.colour) / np.float32(likeness.colour_sigma)
         hidden = deep & known.deep & (relief - farther < known.relief - likeness.most_relief_m)
         weight = target.weight * (inside & ~hidden)
@@ -118,10 +120,9 @@ def align(
         move = -np.linalg.solve(hessian, slope + prior @ (at - begin))
         length = float(np.hypot(move[0], move[1]))
         at = at + move * min(1.0, 2.0 / max(length, 1e-9))
-        farther = _farther(target, sheet, at, likeness)
         if length < _STILL:
             break
-    return _judge(target, sheet, at, farther, hessian, likeness)
+    return _judge(target, sheet, at, hessian, likeness)
 
 
 def _look(sheet: Sheet, at: Array, shape: tuple[int, ...]) -> tuple[Plane, Plane, Mask, Mask]:
@@ -141,34 +142,31 @@ def _look(sheet: Sheet, at: Array, shape: tuple[int, ...]) -> tuple[Plane, Plane
     return colour.astype(np.float32), relief, found[..., 1] > 0, found[..., 2] > 0
 
 
-def _farther(target: Print, sheet: Sheet, at: Array, likeness: Likeness) -> float:
-    """By how much the target is farther away than the place of the sheet."""
-    known = target.sheet
-    _, relief, deep, _ = _look(sheet, at, known.relief.shape)
-    both = target.on & deep & known.deep
-    if not both.any():
+def _farther(target: Print, relief: Plane, deep: Mask, likeness: Likeness) -> float:
+    """By how much the target is farther away than the place of the sheet, as the print lies."""
+    both = target.on & deep & target.sheet.deep
+    change = (relief - target.sheet.relief)[both]
+    if not len(change):
         return 0.0
-    change = (relief - known.relief)[both]
     # The most frequent change is that of the target, also when half of it is hidden.
-    low = float(np.percentile(change, 5)) if len(change) > 40 else float(change.min())
-    bins = np.arange(low, low + 0.4, likeness.most_relief_m / 4)
-    counts = np.histogram(change, bins)[0]
-    joined = np.convolve(counts, np.ones(3), "same")
-    peak = bins[int(joined.argmax())] + likeness.most_relief_m / 8
-    near = np.abs(change - peak) < likeness.most_relief_m / 2
-    return float(np.median(change[near])) if near.any() else float(np.median(change))
+    width = likeness.most_relief_m / 4
+    bins = ((np.clip(change, -_FARTHEST_M, _FARTHEST_M) + _FARTHEST_M) / width).astype(np.intp)
+    counts = np.convolve(np.bincount(bins), np.ones(3), "same")
+    peak = (int(counts.argmax()) + 0.5) * width - _FARTHEST_M
+    near = change[np.abs(change - peak) < 2 * width]
+    return float(np.median(near if len(near) else change))
 
 
 def _judge(
     target: Print,
     sheet: Sheet,
     at: Array,
-    farther: float,
     hessian: Array,
     likeness: Likeness,
 ) -> Alignment:
     known = target.sheet
     colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
+    farther = _farther(target, relief, deep, likeness)
     both = deep & known.deep
     change = relief - np.float32(farther) - known.relief
     visible = target.on & inside & ~(both & (change < -likeness.most_relief_m))

@@ -19,6 +19,7 @@ from rclpy.exceptions import NotInitializedException
 from rclpy.executors import (
     ExternalShutdownException,
     MultiThreadedExecutor,
+    ShutdownException,
     SingleThreadedExecutor,
 )
 from rclpy.node import Node
@@ -354,6 +355,26 @@ def test_shutdown_amid_a_callback_that_publishes_ends_spin_as_any_shutdown(conte
 def test_shutdown_of_the_executor_ends_spin(executor):
     threading.Timer(0.05, executor.shutdown).start()
     executor.spin()
+
+
+def test_shutdown_just_before_the_executor_goes_to_sleep_is_not_missed(executor):
+    asked = []
+
+    def shut_down_meanwhile():
+        if not asked:
+            asked.append(True)
+            executor.shutdown()
+        return False
+
+    def look():
+        with contextlib.suppress(ShutdownException):
+            executor.wait_for_ready_callbacks(None, None, shut_down_meanwhile)
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(DEADLINE_S)
+
+    assert not thread.is_alive()
 
 
 def test_shutdown_with_timeout_tells_whether_callbacks_still_run(context, node):

@@ -230,13 +230,14 @@ class Executor:
         unlimited = timeout_sec is None or timeout_sec < 0
         deadline = None if unlimited else time.monotonic() + (timeout_sec or 0)
         while True:
+            # Read before anything is looked at, so that what happens meanwhile is not slept over.
+            seen = self._wakes
             if not self._context.ok():
                 raise ExternalShutdownException
             if self._is_shutdown:
                 raise ShutdownException
             if condition():
                 raise ConditionReachedException
-            seen = self._wakes
             work = self._next_work(nodes)
             if work is not None:
                 return work

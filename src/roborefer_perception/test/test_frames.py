@@ -280,6 +280,19 @@ def test_time_that_is_set_back_clears_and_the_next_frames_work(feed, back_ms):
     assert (health.kept, health.dropped) == (1, {"time was set back": 1})
 
 
+def test_two_clocks_on_one_topic_are_suspected_rather_than_the_driver(feed):
+    feed.info(S)
+    for i in range(10):
+        feed.depth(S + i * 33 * MS)
+        feed.color(S + i * 33 * MS + (i % 2) * 60 * S)
+    feed.color(S + 330 * MS)
+
+    failure = feed.why(S + 330 * MS)
+
+    assert failure.reason is Reason.NO_IMAGE
+    assert "second camera" in str(failure)
+
+
 def test_depth_of_before_the_jump_is_not_paired_with_colour_of_after(feed):
     feed.info(S)
     feed.all(S, 5 * S)

@@ -370,12 +370,42 @@ def test_stopping_and_starting_again_begins_anew(rounds):
             assert bench.intake.health().kept == 0
 
 
+def test_only_changes_of_the_camera_are_logged():
+    from rcl_interfaces.msg import Log
+
+    with run() as bench:
+        bench.connected()
+        said = []
+        listener = bench.camera.create_subscription(
+            Log, "/rosout", lambda m: said.append(m) if "intake" in m.name else None, 100
+        )
+        bench.until(lambda: listener.get_publisher_count() > 0)
+        for _ in range(3):
+            failing(lambda: bench.frame(0.02), Reason.NO_IMAGE)
+        bench.send()
+        for _ in range(3):
+            bench.frame()
+        bench.intake.stop()
+        bench.intake.start()
+        failing(lambda: bench.frame(0.02), Reason.NO_IMAGE)
+
+        bench.until(lambda: len(said) >= 3)
+
+        level = {Log.WARN: "warn", Log.INFO: "info"}
+        assert [
+            level[int.from_bytes(m.level) if isinstance(m.level, bytes) else m.level] for m in said
+        ] == ["warn", "info", "warn"]
+
+
 # --- clocks -----------------------------------------------------------------------------------
 def test_clock_that_jumps_back_forgets_images_and_transforms():
     with run(sim_time=True) as bench:
         bench.connected()
         bench.until(lambda: bench.clock.get_subscription_count() > 0)
         bench.tick(100.0)
+        bench.static.sendTransform(bench.transform("hand", FRAME, 0, x=0.5))
+        bench.moving.sendTransform(bench.transform("base_link", "hand", 100 * 10**9))
+        bench.pose("base_link", FRAME, 100 * 10**9, 5.0)
         bench.send(100 * 10**9)
         assert bench.frame().stamp_ns == 100 * 10**9
 
@@ -384,6 +414,9 @@ def test_clock_that_jumps_back_forgets_images_and_transforms():
         bench.until(lambda: bench.intake.health().kept == 0)
         bench.send(5 * 10**9)
         assert bench.frame().stamp_ns == 5 * 10**9
+        # What moves is learnt anew, what does not is still known.
+        bench.moving.sendTransform(bench.transform("base_link", "hand", 5 * 10**9, x=2.0))
+        assert bench.pose("base_link", FRAME, 5 * 10**9, 5.0)[0, 3] == pytest.approx(2.5)
 
 
 def test_waits_end_while_a_simulated_clock_stands_still():

@@ -249,11 +249,7 @@ class FrameStore:
         with self._lock:
             for name, topic in zip(("color", "depth"), self._names, strict=False):
                 if not self._streams[name].stamps:
-                    kind = "colour" if name == "color" else name
-                    return ReferFailure(
-                        Reason.NO_IMAGE,
-                        f"no {kind} image has come on {topic}; start the camera's driver",
-                    )
+                    return self._silent(name, topic)
             if not self._infos:
                 return ReferFailure(
                     Reason.NO_CAMERA_INFO,
@@ -262,6 +258,14 @@ class FrameStore:
             if wish.policy is Policy.AT_STAMP:
                 return self._not_kept(wish.stamp_ns)
             return self._why_none_now(wish, now_ns)
+
+    def _silent(self, name: str, topic: str) -> ReferFailure:
+        if self._streams[name].count:
+            when = " since time was set back; look at the clocks and for a second camera on it"
+        else:
+            when = "; start the camera's driver"
+        kind = "colour" if name == "color" else name
+        return ReferFailure(Reason.NO_IMAGE, f"no {kind} image has come on {topic}{when}")
 
     def _why_none_now(self, wish: ImageWish, now_ns: int) -> ReferFailure:
         color_ns = self._streams["color"].stamps[-1]

@@ -15,11 +15,10 @@ from roborefer_perception.core.questions import GivenThing, PictureFormat, Quest
 from roborefer_perception.core.types import Kind
 from roborefer_perception.exceptions import Reason, ReferFailure
 
-pytest.importorskip("roborefer_vlm.server.run", reason="the inference server is not installed")
-
-from roborefer_vlm.server.run import background_server
-from roborefer_vlm.server.settings import ServerSettings
-from roborefer_vlm.testing import PIECES, FakeEngine
+WHY = "the inference server is not installed"
+run = pytest.importorskip("roborefer_vlm.server.run", reason=WHY)
+settings = pytest.importorskip("roborefer_vlm.server.settings", reason=WHY)
+fakes = pytest.importorskip("roborefer_vlm.testing", reason=WHY)
 
 TOKEN = "correct-horse-battery"
 RNG = np.random.default_rng(5)
@@ -51,10 +50,9 @@ def client(heard, wait):
             if cancelled is not None and cancelled.wait(0.01):
                 wait.set()
 
-    engine = FakeEngine(on_query=on_query)
-    settings = ServerSettings(port=0, token=TOKEN)
+    engine = fakes.FakeEngine(on_query=on_query)
     with (
-        background_server(engine, settings) as url,
+        run.background_server(engine, settings.ServerSettings(port=0, token=TOKEN)) as url,
         ModelClient(ModelSettings(url, TOKEN, PictureFormat.PNG)) as client,
     ):
         yield client
@@ -93,14 +91,13 @@ def test_a_question_arrives_bit_by_bit_and_its_answer_returns(client, heard, str
     assert got.reasoning[0].pixel == (11, 22)
     assert got.engine == "fake:first-pixel"
     if streamed:
-        assert texts == [PIECES[0], PIECES[0] + PIECES[1], "".join(PIECES)]
+        first, second, _ = fakes.PIECES
+        assert texts == [first, first + second, "".join(fakes.PIECES)]
 
 
 def test_as_jpeg_the_picture_arrives_with_its_size(client, heard):
     smooth = np.full((30, 40, 3), (90, 120, 60), np.uint8)
-    settings = ModelSettings(client.settings.url, TOKEN)
-
-    with ModelClient(settings) as other:
+    with ModelClient(ModelSettings(client.settings.url, TOKEN)) as other:
         other.ask(Question(smooth, "mug", DEPTH), 20.0)
 
     assert heard[-1].image.shape == smooth.shape

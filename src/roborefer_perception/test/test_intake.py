@@ -372,6 +372,7 @@ def test_stopping_and_starting_again_begins_anew(rounds):
 
 def test_only_changes_of_the_camera_are_logged():
     from rcl_interfaces.msg import Log
+    from rclpy.logging import LoggingSeverity
 
     with run() as bench:
         bench.connected()
@@ -391,10 +392,7 @@ def test_only_changes_of_the_camera_are_logged():
 
         bench.until(lambda: len(said) >= 3)
 
-        level = {Log.WARN: "warn", Log.INFO: "info"}
-        assert [
-            level[int.from_bytes(m.level) if isinstance(m.level, bytes) else m.level] for m in said
-        ] == ["warn", "info", "warn"]
+        assert [LoggingSeverity(m.level).name for m in said] == ["WARN", "INFO", "WARN"]
 
 
 # --- clocks -----------------------------------------------------------------------------------
@@ -497,6 +495,32 @@ def test_no_frames_at_all_is_said_so_and_a_frame_in_itself_needs_none():
 
 
 # --- settings ---------------------------------------------------------------------------------
+def test_start_that_fails_leaves_nothing_behind_and_can_be_repeated():
+    from rclpy.qos_overriding_options import InvalidQosOverridesError
+    from roborefer_perception.nodes.intake import Intake
+
+    with run() as bench:
+        intake = Intake(bench.node, VALUES)
+        topic = "/camera/color/image_raw"
+        before = len(bench.node.get_subscriptions_info_by_topic(topic))
+        create, calls = bench.node.create_subscription, []
+
+        def refuse_the_third(*args, **kwargs):
+            calls.append(args)
+            if len(calls) == 3:
+                raise InvalidQosOverridesError("depth")
+            return create(*args, **kwargs)
+
+        bench.node.create_subscription = refuse_the_third
+        with pytest.raises(InvalidQosOverridesError):
+            intake.start()
+        bench.node.create_subscription = create
+
+        bench.until(lambda: len(bench.node.get_subscriptions_info_by_topic(topic)) == before)
+        intake.start()
+        intake.stop()
+
+
 def test_reliability_can_be_overridden_and_the_shared_profile_stays():
     from rclpy.qos import ReliabilityPolicy
     from roborefer_common.qos import SENSOR_IN

@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
 import numpy as np
 import yaml
@@ -92,6 +93,12 @@ class Intake:
         """Subscribe, with nothing in memory; does nothing when that was done."""
         if self._subscriptions:
             return
+        with ExitStack() as undo:
+            undo.callback(self.stop)
+            self._listen()
+            undo.pop_all()
+
+    def _listen(self) -> None:
         self._store = self._new_store()
         color = str(self._values["camera.color_transport"])
         depth = str(self._values["camera.depth_transport"])

@@ -192,13 +192,13 @@ def run_target(
             tally.baseline_edge.append(error)
     else:
         tally.baseline_refusals += 1
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         place = locate(scene.measured.depth_m, scene.camera, pixel, kind, pixel_sigma=PIXEL_SIGMA)
     except ReferFailure:
         tally.refusals += 1
         return
-    tally.seconds.append(time.perf_counter() - start)
+    tally.seconds.append(time.process_time() - start)
     enter(scene, target, body, place, at_edge, tally)
 
 

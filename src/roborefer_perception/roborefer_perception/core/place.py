@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from roborefer_perception.core.camera import Array, Camera
+from roborefer_perception.core.doubt import differentiate, pixel_covariance
 from roborefer_perception.core.segment import Window, look_around
 from roborefer_perception.core.surface import Surface, fit_surface
 from roborefer_perception.core.target import (
@@ -24,7 +24,7 @@ from roborefer_perception.core.target import (
     Target,
     choose_free_space,
     choose_thing,
-    disc,
+    within,
 )
 from roborefer_perception.core.types import Kind, Mask, Place
 from roborefer_perception.exceptions import Reason, ReferFailure
@@ -44,8 +44,6 @@ _MOST = 0.9
 # its normal is taken from this much around the place, metres.
 _SUPPORT_M = 0.1
 _MOSTLY = 0.5
-# So many pixels of a region at least say how far the one that was meant may be off.
-_LEAST_SPREAD = 6
 
 
 def locate(
@@ -98,9 +96,9 @@ def locate(
             f"the depth at the pixel is only known to {1000 * sigma_m:.0f} mm (allowed:"
             f" {1000 * settings.worst_sigma_m:.0f} mm); come nearer or look from elsewhere",
         )
-    jacobian, point, rotation = _differentiate(surface)
+    jacobian, point, rotation = differentiate(surface)
     covariance = jacobian @ surface.covariance[:3, :3] @ jacobian.T
-    covariance += _pixel_covariance(window, target, surface, jacobian, at, camera, pixel_sigma)
+    covariance += pixel_covariance(window, target, surface, jacobian, at, pixel_sigma)
     region = np.zeros(depth_m.shape, bool)
     rows, columns = target.region.shape
     region[window.top : window.top + rows, window.left : window.left + columns] = target.region
@@ -241,8 +239,8 @@ def _fit_within(
 ) -> Surface:
     readings = target.region & window.good
     for reach in (radius, radius + settings.bridge_px):
-        near = readings & disc(readings.shape, target.at, reach)
-        count = int(near.sum())
+        near = within(readings, target.at, reach)
+        count = len(near[0])
         if count >= settings.least_readings:
             break
     else:
@@ -277,83 +275,6 @@ def _connected(q: Array, away: Array, kind: Kind, sigma: float, settings: Locate
     start = float(np.quantile(q[nearest], share))
     weights: Array = (np.abs(q - start) < reach * start * away + 4 * sigma).astype(float)
     return weights
-
-
-def _pose(ray: Array, terms: Array) -> tuple[Array, Array]:
-    """Point and axes of a surface with q, q_x and q_y at a ray."""
-    q, across, down = terms
-    point = np.array([ray[0], ray[1], 1.0]) / q
-    normal = -np.array([across, down, q - across * ray[0] - down * ray[1]])
-    normal /= np.linalg.norm(normal)
-    # Where the surface is seen edge-on from the right, "right" has no direction in it.
-    right = np.array([1.0, 0.0, 0.0])
-    if abs(normal[0]) > 1 - 1e-9:
-        right = np.array([0.0, 0.0, 1.0])
-    x_axis = right - (right @ normal) * normal
-    x_axis /= np.linalg.norm(x_axis)
-    return point, np.stack([x_axis, np.cross(normal, x_axis), normal], axis=1)
-
-
-def _differentiate(surface: Surface) -> tuple[Array, Array, Array]:
-    """How position and rotation depend on q, q_x and q_y (6, 3); and both, (3,) and (3, 3)."""
-    terms = surface.terms[:3]
-    point, rotation = _pose(surface.ray, terms)
-    jacobian = np.zeros((6, 3))
-    for index in range(3):
-        step = 1e-6 * terms[0]
-        moved = terms.copy()
-        moved[index] += step
-        other_point, other_rotation = _pose(surface.ray, moved)
-        turn = other_rotation @ rotation.T
-        jacobian[:3, index] = (other_point - point) / step
-        jacobian[3:, index] = (
-            np.array([turn[2, 1] - turn[1, 2], turn[0, 2] - turn[2, 0], turn[1, 0] - turn[0, 1]])
-            / 2
-            / step
-        )
-    return jacobian, point, rotation
-
-
-def _pixel_covariance(
-    window: Window,
-    target: Target,
-    surface: Surface,
-    jacobian: Array,
-    at: tuple[float, float],
-    camera: Camera,
-    pixel_sigma: float,
-) -> Array:
-    """What comes from the pixel not being exactly the one that was meant.
-
-    The one that was meant lies around the one that was asked for, and on the region.
-    """
-    radius = 3 * pixel_sigma + target.snapped_px
-    around = disc(target.region.shape, at, radius)
-    # The outline of a thing is where depth is lost, so it may reach a little into the holes.
-    outline = cv2.dilate(target.region.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-    v, u = np.nonzero((target.region | (outline & ~window.good)) & around)
-    if len(v) < _LEAST_SPREAD:
-        v, u = np.nonzero(around)
-    covariance = np.zeros((6, 6))
-    if pixel_sigma <= 0 or len(v) < _LEAST_SPREAD:
-        return covariance
-    likely = np.exp(-((u - at[0]) ** 2 + (v - at[1]) ** 2) / (2 * pixel_sigma**2))
-    likely /= max(float(likely.sum()), 1e-300)
-    rays = window.rays[v, u].astype(float)
-    q = np.maximum(surface.inverse_depth(rays), surface.terms[0] / 3)
-    # A region may have steps that the smooth surface knows nothing of, such as a rim.
-    q = np.where(window.good[v, u] & target.region[v, u], window.q[v, u], q)
-    offsets = (
-        np.c_[rays, np.ones(len(rays))] / q[:, None] - np.r_[surface.ray, 1] / surface.terms[0]
-    )
-    covariance[:3, :3] = (offsets * likely[:, None]).T @ offsets
-    # The normal changes with the ray as the curvature says.
-    moves = rays - surface.ray
-    xx, xy, yy = surface.terms[3:]
-    slopes = moves @ np.array([[xx, xy], [xy, yy]])
-    turns = jacobian[3:, 1:] @ ((slopes * likely[:, None]).T @ slopes) @ jacobian[3:, 1:].T
-    covariance[3:, 3:] = turns
-    return covariance
 
 
 def _extent(window: Window, region: Mask, point: Array, rotation: Array) -> Array:

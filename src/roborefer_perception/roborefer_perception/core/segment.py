@@ -166,7 +166,7 @@ def _support(
     q: Image, rays: Image, good: Mask, sigma: float, settings: SegmentSettings
 ) -> Array | None:
     """Find the plane that much of the window lies on and little lies closely behind."""
-    step = max(1, int(np.sqrt(good.size / 1600)))
+    step = max(1, int(np.sqrt(good.size / 1000)))
     chosen = good[::step, ::step]
     points = np.c_[rays[::step, ::step][chosen], np.ones(int(chosen.sum()))].astype(np.float64)
     values = q[::step, ::step][chosen].astype(np.float64)

@@ -17,6 +17,8 @@ from roborefer_perception.core.surface import fit_plane
 from roborefer_perception.core.types import Kind, Mask
 from roborefer_perception.exceptions import Reason, ReferFailure
 
+Pixels = tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+
 _THINGS = (Kind.OBJECT, Kind.PART)
 
 
@@ -129,12 +131,11 @@ def choose_free_space(
             surface was measured there.
     """
     row, column = nearest_index(at, window.q.shape)
-    near = disc(window.q.shape, at, level_px)
     label = int(window.things[row, column])
     if not label and not window.on_support[row, column]:
         # In a hole: what most of the surroundings are.
-        counts = np.bincount(window.things[near], minlength=1)
-        counts[0] = int(window.on_support[near].sum())
+        counts = np.bincount(window.things[within(window.things > 0, at, level_px)], minlength=1)
+        counts[0] = len(within(window.on_support, at, level_px)[0])
         label = int(counts.argmax())
         if counts[label] < settings.least_readings:
             raise ReferFailure(
@@ -142,14 +143,16 @@ def choose_free_space(
                 f"only {counts[label]} depth readings within {level_px:.0f} px of the pixel, free"
                 f" space needs {settings.least_readings}; choose another point",
             )
-    if not label:
-        return Target(window.on_support | (near & ~window.good), at, 0.0, Kind.FREE_SPACE, True)
-    top = window.things == label
-    _check_level(window, top & near, settings)
-    return Target(top | (near & ~window.good), at, 0.0, Kind.FREE_SPACE, True)
+    region = window.things == label if label else window.on_support
+    if label:
+        _check_level(window, within(region, at, level_px), settings)
+    hole = within(~window.good, at, level_px)
+    vacant = region.copy()
+    vacant[hole] = True
+    return Target(vacant, at, 0.0, Kind.FREE_SPACE, True)
 
 
-def _check_level(window: Window, top: Mask, settings: LocateSettings) -> None:
+def _check_level(window: Window, top: Pixels, settings: LocateSettings) -> None:
     """Refuse free space on a thing that has no level top there."""
     rays, q = window.rays[top].astype(float), window.q[top].astype(float)
     design = np.c_[rays, np.ones(len(rays))]
@@ -177,11 +180,14 @@ def nearest_index(at: tuple[float, float], shape: tuple[int, ...]) -> tuple[int,
     return min(max(row, 0), shape[0] - 1), min(max(column, 0), shape[1] - 1)
 
 
-def disc(shape: tuple[int, ...], at: tuple[float, float], radius: float) -> Mask:
-    """Pixels within a radius of a place."""
-    v, u = np.ogrid[: shape[0], : shape[1]]
-    inside: Mask = (u - at[0]) ** 2 + (v - at[1]) ** 2 <= radius**2
-    return inside
+def within(mask: Mask, at: tuple[float, float], radius: float) -> Pixels:
+    """Rows and columns of the pixels of a mask within a radius of a place."""
+    left, top = (max(0, int(np.ceil(value - radius))) for value in at)
+    part = mask[top : int(at[1] + radius) + 1, left : int(at[0] + radius) + 1]
+    v, u = np.nonzero(part)
+    v, u = v + top, u + left
+    inside = (u - at[0]) ** 2 + (v - at[1]) ** 2 <= radius**2
+    return v[inside], u[inside]
 
 
 def _bridged(window: Window, region: Mask, settings: LocateSettings) -> Mask:
@@ -196,9 +202,8 @@ def _foremost(
     window: Window, at: tuple[float, float], most_px: float
 ) -> tuple[tuple[int, int] | None, float]:
     """The nearest pixel of the thing in front: a hole at an edge is where its edge was lost."""
-    around = disc(window.q.shape, at, most_px)
-    labels = np.unique(window.things[around & (window.things > 0)])
-    front = max(labels, key=lambda label: float(window.q[around & (window.things == label)].max()))
+    around = within(window.things > 0, at, most_px)
+    front = window.things[around][window.q[around].argmax()]
     return _nearest(window.things == front, at, most_px)
 
 

@@ -7,9 +7,9 @@
 A scene is 5 to 9 things of the library, drawn by seed and settled. What is asked for is drawn
 from what the camera sees, nothing else is told to the arm:
 
-- The thing: any that shows at least 60 pixels, but no plates: their rims are so flat that a
-  parallel jaw from above slips off; they only stand around (`--thing plate` asks for nothing
-  else). The reference is one of its pixels (2 pixels away from its outline where it has such), with the
+- The thing: any that shows at least 60 pixels, but no plates, which only stand around (`--thing
+  plate` asks for nothing else; README of roborefer_grasping says why they cannot be taken). The
+  reference is one of its pixels (2 pixels away from its outline where it has such), with the
   depth that the sensor measured there.
 - The place: a pixel that shows the bare table within the region where things stand, such that a
   circle around the point as large as the thing's footprint, plus 2 cm, holds nothing else, and at
@@ -24,6 +24,10 @@ upright unless it is one that rolls, and nothing else moved by more than 2 cm or
 is done twice: with a sensor that measures what is there, and with the sensor model (noise, holes,
 flying pixels). A cycle is simulated time from the goal to rest at home, plus the real time that
 seeing and planning took on this machine.
+
+What the task says at its end is compared with the truth: `told_failure_of_success` and
+`told_success_of_failure` count where it was wrong; `not_measured` counts placements of which it
+says that it could not measure how far from its place the thing stands.
 """
 
 from __future__ import annotations
@@ -203,6 +207,7 @@ class Run:
         think_s: The latter part.
         attempts: Grasps tried by moving.
         error_m: From the middle of the footprint to the place; negative when it was not placed.
+        measured: Whether the task measured where the thing stands after it was placed.
         frames: Pictures for the video wall.
     """
 
@@ -215,6 +220,7 @@ class Run:
     think_s: float = 0.0
     attempts: int = 0
     error_m: float = -1.0
+    measured: bool = False
     frames: list[Any] = field(default_factory=list)
 
 
@@ -274,11 +280,13 @@ def _do(body: SimulatedBody, request: Request, result: Run) -> None:
     begin, began_s, busy = perf_counter(), body.simulation.now_s, body.busy_s
     pick, place = (_reference(body.first, pixel) for pixel in (request.pick, request.place))
     picking = PickTask(values, body, planner, hand, limits)
+    placing = PlaceTask(values, body, planner, hand, limits)
     try:
         picking.run(PickWish(pick, place))
-        PlaceTask(values, body, planner, hand, limits).run(PlaceWish(place))
+        placing.run(PlaceWish(place))
     except TaskFailure as failure:
         result.told, result.message = failure.reason, str(failure)
+    result.measured = placing.record.position_error >= 0
     result.attempts = picking.record.attempts
     result.think_s = perf_counter() - begin - (body.busy_s - busy)
     result.cycle_s = body.simulation.now_s - began_s + result.think_s
@@ -328,10 +336,10 @@ def run_safely(job: Job) -> tuple[bool, Run]:
         return job.noise, Run(job.seed, category="defect", message=message)
 
 
-def run_all(jobs: list[Job]) -> Iterator[tuple[bool, Run]]:
-    """Do all runs in two processes; Ctrl-C ends them."""
+def run_all(jobs: list[Job], processes: int) -> Iterator[tuple[bool, Run]]:
+    """Do all runs, several at a time; Ctrl-C ends them."""
     context = multiprocessing.get_context("spawn")
-    with context.Pool(PROCESSES, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
+    with context.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
         done = pool.imap_unordered(run_safely, jobs)
         yield from tqdm(done, total=len(jobs), unit="run", smoothing=0.05)
 
@@ -350,7 +358,13 @@ def figures_of(runs: list[Run], suffix: str) -> dict[str, Any]:
         f"failures{suffix}": dict(Counter(r.category for r in runs if r.category)),
         f"retried{suffix}": sum(r.attempts > 1 for r in runs),
         f"told_failure_of_success{suffix}": sum(bool(r.told) for r in good),
-        f"told_success_of_failure{suffix}": sum(not r.told for r in runs if r.category),
+        f"told_success_of_failure{suffix}": sum(
+            not r.told and r.measured for r in runs if r.category
+        ),
+        f"not_measured{suffix}": sum(not r.told and not r.measured for r in runs),
+        f"not_measured_of_failure{suffix}": sum(
+            not r.told and not r.measured for r in runs if r.category
+        ),
     }
     if good:
         figures |= {
@@ -396,6 +410,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("perfect", "noise"), help="with one sensor only")
     parser.add_argument("--thing", default="", help="ask for this kind only, even for a plate")
     parser.add_argument("--containers", action="store_true", help="things stand in things, too")
+    parser.add_argument("--processes", type=int, default=PROCESSES, help="side by side")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--out", type=Path, help="write a video wall into this folder")
     args = parser.parse_args()
@@ -413,7 +428,7 @@ def main() -> None:
     begin = perf_counter()
     runs: dict[bool, list[Run]] = {False: [], True: []}
     try:
-        for noise, one in run_all(jobs):
+        for noise, one in run_all(jobs, args.processes):
             runs[noise].append(one)
             if one.category:
                 sensor = "noise" if noise else "perfect"
@@ -430,6 +445,7 @@ def main() -> None:
         "containers": args.containers,
         "thing": args.thing,
         "not_asked_for": () if args.thing else NOT_ASKED_FOR,
+        "processes": args.processes,
         "complete": sum(map(len, runs.values())) == len(jobs),
         "wall_s": round(perf_counter() - begin),
         "failed_runs": [

@@ -167,3 +167,21 @@ def test_what_cannot_be_measured_is_no_failure_and_has_no_error(make_body, make_
     assert failure is None
     assert record.position_error < 0
     assert record.measured_pose is None
+
+
+def test_an_arm_that_springs_off_its_plan_when_it_lets_go_rises_instead(make_body, make_task):
+    body = make_body(("soda_can", *FROM, 0.0, 1.0))
+    joints = body.joints
+    aside = np.array([0.0, 0.03, 0.0, 0.0, 0.0, 0.0])
+
+    def spring(opening):
+        if Phase.RELEASING in body.phases[-1:]:
+            still = len(body.followed)
+            body.joints = lambda: joints() + (aside if len(body.followed) == still else 0)
+
+    body.at_grip = spring
+
+    record, failure = placed(body, make_task, lambda qpos: None)
+
+    assert failure is None
+    assert record.position_error < 0.02

@@ -27,8 +27,9 @@ from roborefer_grasping.core.placing import (
     propose_placements,
 )
 from roborefer_grasping.core.planning.interface import Trajectory
-from roborefer_grasping.core.segment import segment_at
+from roborefer_grasping.core.segment import segment_at, things
 from roborefer_grasping.core.tasks import NoPlan, TaskPlan, TaskPlanner, held_by
+from roborefer_grasping.core.unmeasured import Unmeasured, unmeasured_part
 from roborefer_grasping.core.view import Mask
 from roborefer_grasping.core.world import Held, World
 from roborefer_grasping.exceptions import SceneError
@@ -144,13 +145,16 @@ class PickTask(Task):
         self.enter(Phase.CHOOSING)
         try:
             mask = segment_at(view, spot.u, spot.v, scene.support, scene.robot)
-            footprint = footprint_of(view, mask, scene.support)
-            solids = solid_of(scene, mask)
-            columns = columns_around(view, mask, scene.support, scene.robot, settings.scene)
+            part = self._unmeasured(scene, mask)
+            footprint = footprint_of(view, mask, scene.support, part.points)
+            solids = solid_of(scene, mask, part.points)
+            filled, whole = part.filled(view), part.joined(mask)
+            columns = columns_around(filled, whole, scene.support, scene.robot, settings.scene)
         except SceneError as error:
             raise TaskFailure(Reason.NOTHING_THERE, str(error)) from error
         self.body.check()
-        world = self.world(self.obstacles(scene, mask))
+        full = replace(scene, look=replace(scene.look, view=filled))
+        world = self.world(self.obstacles(full, whole))
         grasps = propose_grasps(columns, settings.gripper)
         self.show(world, [grasp.pose for grasp in grasps])
         grasps = [g for g in grasps if not any(_same(g, tried) for tried in self._failed)]
@@ -168,6 +172,12 @@ class PickTask(Task):
                 " others or refer to another part of it",
             )
         return _Target(scene, mask, footprint, solids, world, grasps)
+
+    @staticmethod
+    def _unmeasured(scene: Scene, mask: Mask) -> Unmeasured:
+        view = scene.look.view
+        others = (things(view, scene.support, scene.robot) > 0) & ~mask
+        return unmeasured_part(view, mask, others | scene.robot)
 
     def _plan(self, wish: PickWish, target: _Target) -> TaskPlan:
         planner = self.task_planner()

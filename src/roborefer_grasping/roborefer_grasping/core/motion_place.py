@@ -156,7 +156,12 @@ class PlaceTask(Task):
                 f"the gripper does not open: its pads are {grip.width:.3f} m apart; look at it",
             )
         opened = replace(plan.worlds[2], jaw=min(grip.width, settings.gripper.opening))
-        self.move(Phase.RETREATING, plan.depart, opened)
+        try:
+            self.move(Phase.RETREATING, plan.depart, opened)
+        except TaskFailure as failure:
+            # An arm that pressed on something springs off its plan when it lets go.
+            if failure.reason is not Reason.UNSAFE_TRAJECTORY or not self.rise(opened):
+                raise
         if settings.home_after_place:
             self._home_from(plan, held)
 

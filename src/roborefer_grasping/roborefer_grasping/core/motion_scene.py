@@ -113,8 +113,13 @@ def appeared(before: Scene, now: Scene, place: Array, reach: float) -> Mask:
     return np.asarray(seen & nearer & near & above & ~before.robot)
 
 
-def solid_of(scene: Scene, target: Mask) -> Held:
+def solid_of(scene: Scene, target: Mask, unmeasured: Array | None = None) -> Held:
     """The target as an upright box, turned as it stands, as far as it was seen.
+
+    Args:
+        scene: With the target.
+        target: Its pixels.
+        unmeasured: Points of its top that showed no depth, shape (N, 3).
 
     Raises:
         SceneError: Too few of its pixels have a depth.
@@ -122,6 +127,8 @@ def solid_of(scene: Scene, target: Mask) -> Held:
     points = scene.look.view.points[target & scene.look.view.valid]
     if len(points) < 10:
         raise SceneError(f"only {len(points)} pixels of the target have a depth; 10 are needed")
+    if unmeasured is not None:
+        points = np.concatenate([points, unmeasured])
     headings = np.linspace(0, np.pi / 2, _BOX_HEADINGS, endpoint=False)
     axes = np.stack([np.cos(headings), np.sin(headings)], axis=1)
     across = np.stack([-axes[:, 1], axes[:, 0]], axis=1)

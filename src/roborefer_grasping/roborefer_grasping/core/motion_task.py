@@ -249,7 +249,7 @@ class Task:
         if away < _AT_HOME_RAD or not self.settings.home_first or plan_only:
             return
         if not self.go_home(self._present_world()):
-            self._rise(self._present_world())
+            self.rise(self._present_world())
             self.go_home(self._present_world())
 
     def _present_world(self) -> World:
@@ -262,8 +262,12 @@ class Task:
         """The world without what the robot itself takes up or hides next to it."""
         return without_robot(world, self.settings.robot, self.settings.gripper, start)
 
-    def _rise(self, world: World) -> None:
-        """Go straight up as far as there is a way; only the arm itself must touch nothing."""
+    def rise(self, world: World) -> bool:
+        """Go straight up as far as there is a way; only the arm itself must touch nothing.
+
+        Returns:
+            Whether it went.
+        """
         start = self.body.joints()
         cut = self._around(world, start)
         near = cut.allowing(*({o.name for o in cut.obstacles} & {SUPPORT, SURROUNDINGS, UNSEEN}))
@@ -278,7 +282,8 @@ class Task:
             result = engine.plan(PlanRequest(start, line=above[None], limits=slow))
             if result.trajectory is not None:
                 self.move(Phase.RETREATING, result.trajectory, near)
-                return
+                return True
+        return False
 
     def jaw(self) -> float:
         """Present distance of the pads as the collision world wants it."""

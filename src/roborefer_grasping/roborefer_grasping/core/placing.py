@@ -63,12 +63,20 @@ class Footprint:
     height: float
 
 
-def footprint_of(view: DepthView, target: Mask, support: float) -> Footprint:
+def footprint_of(
+    view: DepthView, target: Mask, support: float, unmeasured: Array | None = None
+) -> Footprint:
     """Measure what the target covers.
 
     The side that is turned away was not seen. What stands on a level surface mostly has its
     underside mirrored across its middle, so the outline is completed by its point reflection
     about the middle of its top.
+
+    Args:
+        view: The look.
+        target: Its pixels.
+        support: Height of what it stands on, metres.
+        unmeasured: Points of its top that showed no depth, shape (N, 3).
 
     Raises:
         SceneError: Too few pixels of the target have a depth.
@@ -76,6 +84,8 @@ def footprint_of(view: DepthView, target: Mask, support: float) -> Footprint:
     points = view.points[target & view.valid]
     if len(points) < 10:
         raise SceneError(f"only {len(points)} pixels of the target have a depth; 10 are needed")
+    if unmeasured is not None:
+        points = np.concatenate([points, unmeasured])
     top = float(np.percentile(points[:, 2], 99))
     upper = points[points[:, 2] > (support + top) / 2][:, :2]
     middle = middle_of(points, support)

@@ -289,7 +289,7 @@ def is_right(result: Result) -> bool:
 def draw(scene: Scene, results: Sequence[Result], title: str) -> np.ndarray:
     """Return the picture: outlines of what is meant, places with their normals, what was missed.
 
-    Green: right. Red: wrong. Yellow cross: refused. The line of a place is 4 cm of its normal.
+    Green: right. Magenta: wrong. Yellow cross: refused. The line of a place is 4 cm of its normal.
     """
     image = scene.rgb[:, :, ::-1].copy()
     size = image.shape[1] / 640
@@ -297,7 +297,7 @@ def draw(scene: Scene, results: Sequence[Result], title: str) -> np.ndarray:
         lines, _ = cv2.findContours(
             result.click.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE
         )
-        cv2.drawContours(image, lines, -1, (255, 120, 255), 1)
+        cv2.drawContours(image, lines, -1, (255, 255, 255), 1)
     for result in results:
         asked = (round(result.click.pixel[0]), round(result.click.pixel[1]))
         if result.refusal:
@@ -305,7 +305,7 @@ def draw(scene: Scene, results: Sequence[Result], title: str) -> np.ndarray:
                 image, asked, (0, 255, 255), cv2.MARKER_TILTED_CROSS, round(9 * size), 2
             )
             continue
-        color = (80, 230, 60) if is_right(result) else (30, 30, 255)
+        color = (80, 230, 60) if is_right(result) else (255, 0, 255)
         at, tip = (
             scene.project(point)
             for point in (result.position, result.position + 0.04 * result.normal)

@@ -13,7 +13,7 @@ side are wanted. OpenCV's closed solutions begin, least squares over the pixels 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -210,15 +210,17 @@ class _Problem:
                 "the intrinsics changed between the samples; remove all, and take them anew"
             )
 
-    def closed_solutions(self, which: Indices) -> dict[str, Array]:
+    def closed_solutions(
+        self, which: Indices, names: Iterable[str] = tuple(METHODS)
+    ) -> dict[str, Array]:
         """t_holder_camera by method; a method that fails is left out."""
         hands, boards = self.hands[which], self.boards[which]
         found = {}
-        for name, method in METHODS.items():
+        for name in names:
             try:
                 rotation, position = cv2.calibrateHandEye(
                     list(hands[:, :3, :3]), list(hands[:, :3, 3]), list(boards[:, :3, :3]),
-                    list(boards[:, :3, 3]), method=method,
+                    list(boards[:, :3, 3]), method=METHODS[name],
                 )  # fmt: skip
             except cv2.error:
                 continue
@@ -232,12 +234,12 @@ class _Problem:
         """Return the closed solution of a few samples that most samples agree with."""
         rng = np.random.default_rng(0)
         count = len(self.hands)
-        draws = [np.arange(count)] + [
-            rng.choice(count, min(_DRAWN, count - 1), replace=False) for _ in range(_DRAWS)
+        draws = [(np.arange(count), tuple(METHODS))] + [
+            (rng.choice(count, _DRAWN, replace=False), ("Park",)) for _ in range(_DRAWS)
         ]
         best, least = None, np.inf
-        for which in draws:
-            for camera in self.closed_solutions(which).values():
+        for which, names in draws:
+            for camera in self.closed_solutions(which, names).values():
                 board = self._mean_board(camera, which)
                 miss = float(np.median(self.misses(camera, board)[0]))
                 if miss < least:
@@ -273,13 +275,14 @@ class _Problem:
 
     def _errors(self, which: Indices, camera: Array, board: Array) -> Array:
         """Errors of the corners of some samples one after the other, pixels, shape (N, 2)."""
-        boards = np.linalg.inv(self.hands[which] @ camera) @ board
-        points = np.concatenate(
-            [transformed(b, self.sights[i].points) for b, i in zip(boards, which, strict=True)]
-        )
-        seen = np.concatenate([self.sights[i].pixels for i in which])
+        sights = [self.sights[i] for i in which]
+        owner = np.repeat(np.arange(len(which)), [len(sight.points) for sight in sights])
+        boards = (np.linalg.inv(self.hands[which] @ camera) @ board)[owner]
+        points = np.concatenate([sight.points for sight in sights])[:, None]
+        seen = np.concatenate([sight.pixels for sight in sights])
+        placed = transformed(boards, points)[:, 0]
         # Behind the camera there is no pixel; any large error drives the search away.
-        return np.asarray(np.nan_to_num(self.camera.project(points) - seen, nan=1e4))
+        return np.asarray(np.nan_to_num(self.camera.project(placed) - seen, nan=1e4))
 
     def errors_px(self, camera: Array, board: Array) -> Array:
         """Root mean square distance of the corners in the picture, by sample."""

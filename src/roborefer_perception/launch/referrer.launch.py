@@ -4,7 +4,7 @@
 
     ros2 launch roborefer_perception referrer.launch.py
     ros2 launch roborefer_perception referrer.launch.py use_sim_time:=true rviz:=true
-    ros2 launch roborefer_perception referrer.launch.py url:=http://gpu.local:25547 params_file:=x.yaml
+    ros2 launch roborefer_perception referrer.launch.py url:=http://gpu.local:25547
 
 Without ROS 2 it is `pocket-ros2 launch` in place of `ros2 launch`.
 """

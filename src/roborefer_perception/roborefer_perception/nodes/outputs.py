@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
@@ -33,21 +34,25 @@ class Outputs:
         self._image = node.create_publisher(Image, "reference_image", EVENT)
         self._jpeg = node.create_publisher(CompressedImage, "reference_image/compressed", EVENT)
         self._markers = node.create_publisher(MarkerArray, "reference_markers", LATCHED)
+        self._lock = threading.Lock()
+        self._newest = 0.0
 
-    def publish(self, references: Sequence[SpatialReference]) -> None:
-        """Publish references, best first, and the pose of the best."""
-        for reference in references:
-            self._reference.publish(reference)
-        self._pose.publish(references[0].pose)
-
-    def show(self, record: Record, references: Sequence[SpatialReference]) -> None:
-        """Publish markers and, where somebody looks, the annotated picture.
+    def publish(self, record: Record, references: Sequence[SpatialReference]) -> None:
+        """Publish what came of a query, and the annotated picture where somebody looks.
 
         Args:
             record: A query that ended.
             references: Those that it found, or the candidates of one that failed.
         """
-        self._markers.publish(markers_to_msg(references))
+        if record.failure is None:
+            for reference in references:
+                self._reference.publish(reference)
+            self._pose.publish(references[0].pose)
+        with self._lock:
+            # Of two queries at once, the markers of the one that began later stay.
+            if record.begin >= self._newest:
+                self._newest = record.begin
+                self._markers.publish(markers_to_msg(references))
         raw = self._image.get_subscription_count() > 0
         jpeg = self._jpeg.get_subscription_count() > 0
         frame = record.frame

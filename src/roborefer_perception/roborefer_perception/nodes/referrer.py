@@ -215,14 +215,13 @@ class Referrer(LifecycleNode):
         record.total_s = monotonic() - record.begin
         references = self._messages(record)
         if record.failure is None:
-            self._outputs.publish(references)
             self._follow(record, references[0])
             self.get_logger().info(f"'{goal.instruction[:80]}': {len(references)} found")
         else:
             self.get_logger().warning(f"{record.failure.reason.value}: {record.failure}")
         if record.wish is not None:
-            # After the result: pictures take time, and whoever waits need not wait for them.
-            self.executor.create_task(self._outputs.show, record, references)
+            # In a thread of its own: the result need not wait for pictures.
+            self.executor.create_task(self._outputs.publish, record, references)
         if self._diagnosing is not None:
             self._diagnosing.last = record
         return record, references

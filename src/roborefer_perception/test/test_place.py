@@ -100,6 +100,39 @@ def test_the_region_is_the_thing_without_its_support_and_the_extent_its_size():
     assert 0.04 < place.extent[1] < 0.09
 
 
+def test_things_that_touch_are_told_apart():
+    other_at = BALL_AT + np.array([2 * BALL_RADIUS, 0, 0])
+    one, other = (ball(center, BALL_RADIUS) for center in (BALL_AT, other_at))
+    depth = noisy(in_front(table(), one, other))
+
+    place = locate(depth, CAMERA, (320, 240), Kind.OBJECT)
+
+    assert place.region[one > 0].mean() > 0.75
+    assert place.region[other > 0].mean() < 0.05
+
+
+def test_a_jump_of_depth_parts_a_thing_from_the_one_that_it_hides():
+    behind_at = BALL_AT + np.array([0.03, 0, 0.12])
+    one, behind = ball(BALL_AT, BALL_RADIUS), ball(behind_at, BALL_RADIUS)
+    depth = noisy(in_front(one, behind))
+
+    place = locate(depth, CAMERA, (320, 240), Kind.OBJECT)
+
+    assert place.region[one > 0].mean() > 0.8
+    assert place.region[(behind > 0) & (one == 0)].mean() < 0.05
+
+
+def test_a_hole_at_an_edge_is_that_of_the_thing_in_front():
+    depth = noisy(a_ball_on_a_table())
+    top = int(np.flatnonzero(ball(BALL_AT, BALL_RADIUS)[:, 320])[0])
+    depth[top - 2 : top + 4, 310:331] = 0
+
+    place = locate(depth, CAMERA, (320.0, top - 0.5), Kind.OBJECT)
+
+    assert off_ball(place) < 0.005
+    assert place.snapped_px > 0
+
+
 def test_a_pixel_just_off_a_thing_is_snapped_onto_it_and_says_by_how_much():
     pixel = (ball_edge() + 4.0, 240.0)
 

@@ -31,6 +31,9 @@ _GUESSES = 64
 _LEAST_SHARE = 0.07
 # In depth, a support is looked for within so many times the reach of the window.
 _SUPPORT_REACH = 1.5
+# How far apart the slopes of a crease are compared, and what bend is more than noise.
+_CREASE_PX = 4
+_CREASE_SIGMAS = 4.0
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -219,10 +222,37 @@ def _pieces(
     """Number connected readings; a jump of depth parts them."""
     near = cv2.dilate(np.where(inside, q, 0).astype(np.float32), _SQUARE)
     jump = near - q > 2 * slant * near + 3 * sigma
-    whole = (inside & ~jump).astype(np.uint8)
+    crease = _creases(q, inside, sigma) & ~jump
+    whole = (inside & ~jump & ~crease).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(whole, connectivity=4)
     small = stats[:, cv2.CC_STAT_AREA] < least_px
     small[0] = True
     keep = np.where(small, 0, np.arange(len(stats)))
-    pieces: npt.NDArray[np.int32] = keep[labels].astype(np.int32)
-    return pieces
+    pieces = keep[labels].astype(np.int16)
+    # The pixels of a crease go to the things beside it.
+    for _ in range(_CREASE_PX):
+        grown = cv2.dilate(pieces, _SQUARE)
+        pieces = np.where((pieces == 0) & crease, grown, pieces)
+    numbers: npt.NDArray[np.int32] = pieces.astype(np.int32)
+    return numbers
+
+
+def _creases(q: Image, inside: Mask, sigma: float) -> Mask:
+    """Where two surfaces meet like table and wall, as things that touch do.
+
+    The q of any convex body is a concave function over the rays, so a q that bends the other way
+    by more than noise is where another body begins.
+    """
+    share = cv2.blur(inside.astype(np.float32), (5, 5))
+    smooth = cv2.blur(np.where(inside, q, np.float32(0)), (5, 5)) / np.maximum(share, 1e-3)
+    step, least = _CREASE_PX, _CREASE_SIGMAS * sigma
+    found = np.zeros(q.shape, bool)
+    for axis in (0, 1):
+        ahead, middle, behind = (
+            tuple(slice(low, high) if a == axis else slice(None) for a in (0, 1))
+            for low, high in ((2 * step, None), (step, -step), (0, -2 * step))
+        )
+        bend = smooth[ahead] + smooth[behind] - 2 * smooth[middle]
+        known = inside[ahead] & inside[behind] & inside[middle]
+        found[middle] |= known & (bend > least)
+    return found

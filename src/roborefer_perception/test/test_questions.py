@@ -100,6 +100,8 @@ def test_the_deadline_is_one_that_servers_take(left, sent):
         ({"samples": 0}, Reason.INVALID_GOAL),
         ({"samples": 33}, Reason.INVALID_GOAL),
         ({"temperature": float("nan")}, Reason.INVALID_GOAL),
+        ({"up": (0.0, 0.0, 0.0)}, Reason.INTERNAL_ERROR),
+        ({"up": (float("nan"), 0.0, 1.0)}, Reason.INTERNAL_ERROR),
         ({"rgb": RGB.astype(np.float32)}, Reason.UNSUPPORTED_IMAGE),
         ({"rgb": RGB[..., 0]}, Reason.UNSUPPORTED_IMAGE),
         ({"rgb": RGB[:0]}, Reason.UNSUPPORTED_IMAGE),

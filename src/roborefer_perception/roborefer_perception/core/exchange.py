@@ -115,8 +115,9 @@ async def _read_events(response: httpx.Response, on_text: Callable[[str], None])
                 return event.data
             if event.name == "error":
                 raise _error(_STATUS.get(_details(event.data)[0], 500), event.data)
-            if event.name == "text" and len(text) < LONGEST_TEXT:
-                text = (text + clean(_text(event.data)))[:LONGEST_TEXT]
+            room = LONGEST_TEXT - len(text)
+            if event.name == "text" and room and (words := _text(event.data)):
+                text += clean(words, room)
                 on_text(text)
     raise httpx.RemoteProtocolError("the stream ended before the answer")
 

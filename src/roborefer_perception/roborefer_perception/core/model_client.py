@@ -16,6 +16,7 @@ import ssl
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from time import monotonic
@@ -35,6 +36,8 @@ from roborefer_perception.exceptions import Reason, ReferFailure
 _LOOK_UP_S = 0.02
 # The loop itself ends a question when it is due; this is for a loop that is kept busy.
 _GRACE_S = 0.1
+# For connections to end in good order.
+_FAREWELL_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -249,7 +252,9 @@ class ModelClient:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._http.aclose()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._http.aclose()
         await self._loop.shutdown_asyncgens()
         # Streams that were left in the middle are closed by tasks of their own.
         tasks = asyncio.all_tasks() - {asyncio.current_task()}

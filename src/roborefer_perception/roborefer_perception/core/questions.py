@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
-from math import isfinite
+from math import hypot, isfinite
 from typing import Any
 
 import cv2
@@ -33,6 +33,8 @@ LONGEST_SENTENCE = 4000
 MOST_SAMPLES = 32
 SHORTEST_DEADLINE_S = 0.1
 LONGEST_DEADLINE_S = 600.0
+# How far the length of a direction may be from 1.
+_UNIT = 1e-3
 _JPEG_QUALITY = 95
 
 
@@ -79,7 +81,7 @@ class Question:
 
     Raises:
         ReferFailure: INVALID_GOAL for the sentence or a number, UNSUPPORTED_IMAGE for a picture
-            or depth of another form or size.
+            or depth of another form or size, INTERNAL_ERROR for an up that is no unit vector.
     """
 
     rgb: npt.NDArray[np.uint8]
@@ -109,6 +111,10 @@ class Question:
             raise ReferFailure(
                 Reason.INVALID_GOAL,
                 f"temperature is {self.temperature}; above 0 and up to 2 is possible",
+            )
+        if self.up is not None and not abs(hypot(*self.up) - 1) < _UNIT:
+            raise ReferFailure(
+                Reason.INTERNAL_ERROR, f"up is {self.up}; a unit vector is needed; check TF"
             )
         rgb = self.rgb
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or not rgb.size:

@@ -17,8 +17,6 @@ _STEPS = 6
 _STILL = 0.02
 # Neighbouring elements err alike; so many of them are worth one.
 _ALIKE = 9.0
-# Changes of depth between two pictures are told apart up to this, metres.
-_FARTHEST_M = 0.4
 # Differences beyond so many steps hardly count.
 _ROBUST = 2.5
 
@@ -70,16 +68,19 @@ class Alignment:
 
 
 def align(
-    target: Print, sheet: Sheet, x: float, y: float, turn: float, likeness: Likeness
+    target: Print,
+    sheet: Sheet,
+    begin: tuple[float, float, float],
+    most_farther_m: float,
+    likeness: Likeness,
 ) -> Alignment:
     """Find the place and turn at which the print fits best, from one that is nearly right.
 
     Args:
         target: The print.
         sheet: Of the same grain.
-        x: Column on the sheet at which to begin.
-        y: Row.
-        turn: At which to begin, radians.
+        begin: Column and row on the sheet, and turn in radians, at which to begin.
+        most_farther_m: By how much the target may be farther or nearer than the sheet's place.
         likeness: What counts as the same.
     """
     known = target.sheet
@@ -90,14 +91,13 @@ def align(
     )
     across, down = target.slopes
     prior = np.diag([likeness.shift_sigma**-2, likeness.shift_sigma**-2, likeness.turn_sigma**-2])
-    begin = np.array([x, y, turn])
-    at = begin.copy()
+    at = np.array(begin)
     hessian = prior
     for _ in range(_STEPS):
         colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
-        farther = _farther(target, relief, deep, likeness)
+        farther = _farther(target, relief, deep, most_farther_m, likeness)
         unlike = (colour - known.colour) / np.float32(likeness.colour_sigma)
-        hidden = deep & known.deep & (relief - farther < known.relief - likeness.most_relief_m)
+        hidden = _hidden(target, relief - np.float32(farther), deep, likeness)
         weight = target.weight * (inside & ~hidden)
         limit = likeness.most_relief_m
         step = np.clip(relief - np.float32(farther), -limit, limit)
@@ -122,7 +122,7 @@ def align(
         at = at + move * min(1.0, 2.0 / max(length, 1e-9))
         if length < _STILL:
             break
-    return _judge(target, sheet, at, hessian, likeness)
+    return _judge(target, sheet, at, most_farther_m, hessian, likeness)
 
 
 def _look(sheet: Sheet, at: Array, shape: tuple[int, ...]) -> tuple[Plane, Plane, Mask, Mask]:
@@ -142,34 +142,42 @@ def _look(sheet: Sheet, at: Array, shape: tuple[int, ...]) -> tuple[Plane, Plane
     return colour.astype(np.float32), relief, found[..., 1] > 0, found[..., 2] > 0
 
 
-def _farther(target: Print, relief: Plane, deep: Mask, likeness: Likeness) -> float:
+def _farther(target: Print, relief: Plane, deep: Mask, most_m: float, likeness: Likeness) -> float:
     """By how much the target is farther away than the place of the sheet, as the print lies."""
     both = target.on & deep & target.sheet.deep
     change = (relief - target.sheet.relief)[both]
+    change = change[np.abs(change) < most_m]
     if not len(change):
         return 0.0
     # The most frequent change is that of the target, also when half of it is hidden.
     width = likeness.most_relief_m / 4
-    bins = ((np.clip(change, -_FARTHEST_M, _FARTHEST_M) + _FARTHEST_M) / width).astype(np.intp)
+    bins = ((change + most_m) / width).astype(np.intp)
     counts = np.convolve(np.bincount(bins), np.ones(3), "same")
-    peak = (int(counts.argmax()) + 0.5) * width - _FARTHEST_M
+    peak = (int(counts.argmax()) + 0.5) * width - most_m
     near = change[np.abs(change - peak) < 2 * width]
     return float(np.median(near if len(near) else change))
+
+
+def _hidden(target: Print, relief: Plane, deep: Mask, likeness: Likeness) -> Mask:
+    """Where something is in front of the target."""
+    return np.asarray(deep & (relief < target.surface - np.float32(likeness.most_relief_m)))
 
 
 def _judge(
     target: Print,
     sheet: Sheet,
     at: Array,
+    most_farther_m: float,
     hessian: Array,
     likeness: Likeness,
 ) -> Alignment:
     known = target.sheet
     colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
-    farther = _farther(target, relief, deep, likeness)
+    farther = _farther(target, relief, deep, most_farther_m, likeness)
     both = deep & known.deep
     change = relief - np.float32(farther) - known.relief
-    visible = target.on & inside & ~(both & (change < -likeness.most_relief_m))
+    hidden = _hidden(target, relief - np.float32(farther), deep, likeness)
+    visible = target.on & inside & ~hidden
     difference = np.sqrt(((colour - known.colour) ** 2).mean(axis=-1))
     same = difference < 3 * likeness.colour_sigma
     same &= ~both | (np.abs(change) < 3 * likeness.relief_sigma_m)

@@ -21,6 +21,8 @@ _NS = 1e-9
 _COARSE_FROM = 24
 # What was lost and is found again must be this much more alike than anything else.
 _CLEARLY = 0.06
+# Of a target that is not hidden this share can be seen, or more.
+_WHOLE = 0.98
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class FollowSettings:
         most_drift_m: So much may be added by remembering the looks anew before only a new answer
             of the model can be trusted.
         renew_below: The looks are remembered anew when this share or less is alike.
+        renew_above: But not when this share or less is.
         renew_turn: Or when the target has turned by this, radians.
         renew_scale: Or when its distance has changed by this share.
         likeness: What counts as the same look.
@@ -57,6 +60,7 @@ class FollowSettings:
     most_sigma_m: float = 0.01
     most_drift_m: float = 0.02
     renew_below: float = 0.85
+    renew_above: float = 0.75
     renew_turn: float = 0.15
     renew_scale: float = 0.1
     likeness: Likeness = field(default_factory=Likeness)
@@ -151,14 +155,15 @@ class Follower:
         if not np.isfinite(pixel).all():
             return None
         zoom = target.grain_m * frame.camera.fx / float(guess[2])
-        margin = int(np.ceil(self._reach(frame.stamp_ns) / target.grain_m)) + 2
+        reach = self._reach(frame.stamp_ns)
+        margin = int(np.ceil(reach / target.grain_m)) + 2
         left, top = target.sheet.middle
         half = (left + margin, top + margin)
         sheet = lay_out(frame, (float(pixel[0]), float(pixel[1])), float(guess[2]), zoom, half)
         if not sheet.inside.any():
             return None
         fits = [
-            align(target, sheet, x, y, self._turn, settings.likeness)
+            align(target, sheet, (x, y, self._turn), reach, settings.likeness)
             for x, y in self._candidates(sheet, margin)
         ]
         fits = sorted(
@@ -274,7 +279,7 @@ class Follower:
             or abs(depth_m / self._print.depth_m - 1) > settings.renew_scale
         )
         # Remembering anew while something is in front would remember that, too.
-        return changed and fit.visible > 0.95
+        return changed and fit.visible > _WHOLE and fit.alike > settings.renew_above
 
     def _renew(
         self,
@@ -314,7 +319,8 @@ def _halved_print(target: Print) -> Print:
     sheet = halved(target.sheet)
     left, top = target.sheet.middle
     return replace(
-        target, sheet=sheet, weight=target.weight[top % 2 :: 2, left % 2 :: 2],
+        target, sheet=sheet, surface=target.surface[top % 2 :: 2, left % 2 :: 2],
+        weight=target.weight[top % 2 :: 2, left % 2 :: 2],
         on=target.on[top % 2 :: 2, left % 2 :: 2], grain_m=2 * target.grain_m,
         slopes=target.slopes[:, top % 2 :: 2, left % 2 :: 2],
     )  # fmt: skip

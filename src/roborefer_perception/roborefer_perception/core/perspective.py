@@ -53,16 +53,23 @@ def seen_at(target: Print, point: Array, rotation: Array) -> Print:
     colour = _pick(sheet.colour, source, (left, top), cv2.INTER_LINEAR).astype(np.uint8)
     # Relief follows the surface: what the target's own change of depth adds to that of its point.
     relief = sheet.relief + (depth - np.float32(point[2]) - target.offsets[..., 2])
-    layers = np.dstack([relief, sheet.deep, sheet.inside, target.weight, target.on])
-    found = _pick(layers[..., :4], source, (left, top), cv2.INTER_NEAREST)
-    on = _pick(layers[..., 4], source, (left, top), cv2.INTER_NEAREST) > 0
+    surface = depth - np.float32(point[2])
+    layers = np.dstack([relief, sheet.deep, sheet.inside, target.weight])
+    found = _pick(layers, source, (left, top), cv2.INTER_NEAREST)
+    both = np.dstack([surface, target.on.astype(np.float32)])
+    behind = _pick(both, source, (left, top), cv2.INTER_NEAREST)
     deep = found[..., 1] > 0
     drawn = replace(
         sheet, colour=colour, relief=np.where(deep, found[..., 0], np.float32(0)), deep=deep,
         inside=found[..., 2] > 0,
     )  # fmt: skip
     return replace(
-        target, sheet=drawn, weight=found[..., 3], on=on, slopes=slopes_of(drawn.colour)
+        target,
+        sheet=drawn,
+        weight=found[..., 3],
+        on=behind[..., 1] > 0,
+        slopes=slopes_of(drawn.colour),
+        surface=behind[..., 0],
     )
 
 

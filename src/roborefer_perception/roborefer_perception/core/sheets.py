@@ -76,6 +76,7 @@ class Print:
             shape (2, rows, columns, 3).
         offsets: Place of every element minus that of the target's point, in the optical frame of
             the picture, metres, float32, shape (rows, columns, 3).
+        surface: Relief of the target, also in the holes of what was measured and around it.
     """
 
     sheet: Sheet
@@ -85,6 +86,7 @@ class Print:
     depth_m: float
     slopes: Plane
     offsets: Plane
+    surface: Plane
 
 
 def lay_out(
@@ -149,9 +151,10 @@ def take_print(
     weight = np.where(on, np.float32(1), np.where(wide, _RING_WEIGHT, np.float32(0)))
     weight = (weight * sheet.inside).astype(np.float32)
     grain = zoom * depth_m / frame.camera.fx
+    surface = _filled(sheet.relief, on & sheet.deep)
     return Print(
         sheet, weight, on & sheet.inside, grain, depth_m, slopes_of(sheet.colour),
-        _offsets(frame, sheet, on, pixel, depth_m),
+        _offsets(frame, sheet, surface, pixel, depth_m), surface,
     )  # fmt: skip
 
 
@@ -163,24 +166,29 @@ def slopes_of(colour: npt.NDArray[np.uint8]) -> Plane:
     ).astype(np.float32)
 
 
-def _offsets(
-    frame: RgbdFrame, sheet: Sheet, on: Mask, pixel: tuple[float, float], depth_m: float
-) -> Plane:
-    known = (on & sheet.deep).astype(np.float32)
-    relief = sheet.relief * known
-    # Holes and what lies around the target move as the nearest parts of the target do.
+def _filled(relief: Plane, known: Mask) -> Plane:
+    """Put the mean of the nearest that is known where nothing is."""
+    share = known.astype(np.float32)
+    relief = relief * share
     for size in (3, 7, 15, 31):
-        count = cv2.blur(known, (size, size))
+        count = cv2.blur(share, (size, size))
         mean = cv2.blur(relief, (size, size)) / np.maximum(count, 1e-6)
-        hole = (known == 0) & (count > 1e-6)
+        hole = (share == 0) & (count > 1e-6)
         relief = np.where(hole, mean, relief).astype(np.float32)
-        known = np.where(hole, np.float32(1), known)
-    columns, rows = np.meshgrid(np.arange(on.shape[1]), np.arange(on.shape[0]))
+        share = np.where(hole, np.float32(1), share)
+    return relief
+
+
+def _offsets(
+    frame: RgbdFrame, sheet: Sheet, surface: Plane, pixel: tuple[float, float], depth_m: float
+) -> Plane:
+    shape = surface.shape
+    columns, rows = np.meshgrid(np.arange(shape[1]), np.arange(shape[0]))
     left, top = sheet.middle
     u, v = pixel[0] + (columns - left) * sheet.zoom, pixel[1] + (rows - top) * sheet.zoom
-    rays = frame.camera.rays(np.stack([u.ravel(), v.ravel()], axis=-1)).reshape(*on.shape, 2)
-    points = np.concatenate([rays, np.ones((*on.shape, 1))], axis=-1)
-    points *= (depth_m + relief)[..., None]
+    rays = frame.camera.rays(np.stack([u.ravel(), v.ravel()], axis=-1)).reshape(*shape, 2)
+    points = np.concatenate([rays, np.ones((*shape, 1))], axis=-1)
+    points *= (depth_m + surface)[..., None]
     offsets: Plane = (points - depth_m * np.append(frame.camera.rays([pixel])[0], 1.0)).astype(
         np.float32
     )
@@ -206,7 +214,7 @@ def match(
         infinite where less than a quarter of the print can be seen.
     """
     known = target.sheet
-    front = float(known.relief[target.on & known.deep].min(initial=0.0)) - most_relief_m
+    front = float(target.surface[target.on].min(initial=0.0)) - most_relief_m
     seen = sheet.inside & ~(sheet.deep & (sheet.relief < front))
     mean = known.colour[target.on].mean(axis=0) if target.on.any() else np.zeros(3)
     there = _features(sheet, mean, colour_sigma, relief_sigma_m, most_relief_m)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not SCENES, reason=f"the real scenes are not in 
 
 
 def innermost(mask):
-    """u and v of the pixel that lies deepest in a mask."""
+    """Return u and v of the pixel that lies deepest in a mask."""
     depth_px = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
     v, u = np.unravel_index(int(depth_px.argmax()), mask.shape)
     return float(u), float(v)

@@ -95,7 +95,7 @@ def test_uncertainty_is_of_the_size_of_the_errors():
     mount = Mount.EYE_TO_HAND
     ratios = []
     for seed in range(4):
-        found = calibrate(make_samples(mount, pixel_noise=0.3, seed=seed), mount)
+        found = calibrate(make_samples(mount, 10, 0.3, seed), mount)
         ratios.append(errors(found, mount)[0] / found.uncertainty_mm)
 
     assert 0.3 < np.median(ratios) < 2.0

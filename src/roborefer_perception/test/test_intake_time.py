@@ -53,6 +53,14 @@ def test_transform_is_that_of_the_stamp_and_not_the_latest():
         np.testing.assert_allclose(pose[:3, :3], np.eye(3), atol=1e-12)
 
 
+def test_stamp_zero_does_not_mean_the_latest():
+    with run() as bench:
+        bench.moving.sendTransform(bench.transform("base_link", FRAME, 10**9))
+        bench.pose("base_link", FRAME, 10**9, 5.0)
+
+        failing(lambda: bench.pose("base_link", FRAME, 0), Reason.TRANSFORM_UNAVAILABLE)
+
+
 def test_transform_that_comes_late_is_waited_for_and_one_that_does_not_is_refused():
     with run() as bench:
         stamp_ns = bench.now_ns()
@@ -80,10 +88,12 @@ def test_unknown_frame_lists_those_that_are_known(prefix):
         bench.pose(base, eye, bench.now_ns(), 5.0)
 
         message = failing(lambda: bench.pose("world", eye, 1), Reason.UNKNOWN_FRAME)
-        other = failing(lambda: bench.pose(base, "", 1), Reason.UNKNOWN_FRAME)
+        empty = failing(lambda: bench.pose(base, "", 1), Reason.UNKNOWN_FRAME)
+        slashed = failing(lambda: bench.pose(f"/{base}", eye, 1), Reason.UNKNOWN_FRAME)
 
         assert f"'world' is unknown; known frames: {base}, {eye}" in message
-        assert "frame '' is unknown" in other
+        assert "frame '' is unknown" in empty
+        assert f"frame '/{base}' is unknown" in slashed
 
 
 def test_frames_that_are_not_connected_are_no_unknown_frames():

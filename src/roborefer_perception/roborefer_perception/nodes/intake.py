@@ -48,6 +48,17 @@ INFO_TOPIC = "camera/color/camera_info"
 
 Listener = Callable[[RawFrame], None]
 
+# What ends a search for a frame and says nothing of the camera.
+_OF_THE_CALLER = frozenset(
+    {
+        Reason.STAMP_NOT_KEPT,
+        Reason.NOT_ACTIVE,
+        Reason.CANCELED,
+        Reason.PREEMPTED,
+        Reason.TIMEOUT,
+    }
+)
+
 
 class Intake:
     """Subscriptions to a camera and to TF, and what they brought. Usable from any thread.
@@ -237,8 +248,8 @@ class Intake:
         return found[0]
 
     def _report(self, state: Reason | None, message: str) -> None:
-        """Log how the camera does when that changed; what the caller chose is not the camera's."""
-        if state in (Reason.STAMP_NOT_KEPT, Reason.NOT_ACTIVE, Reason.CANCELED):
+        """Log how the camera does, when that changed."""
+        if state in _OF_THE_CALLER:
             return
         before, self._state = self._state, state
         if state is before:
@@ -280,21 +291,24 @@ class Intake:
             ReferFailure: UNKNOWN_FRAME, or TRANSFORM_UNAVAILABLE between known frames, or from
                 check.
         """
-        if target_frame == frame_id and frame_id:
+        for name in (frame_id, target_frame):
+            # TF knows no such names, and complains of them in the log at every look.
+            if not name or name.startswith("/"):
+                raise self._unknown(name)
+        if target_frame == frame_id:
             return np.eye(4)
-        time = Time(nanoseconds=stamp_ns, clock_type=self._node.get_clock().clock_type)
+        # TF takes 0 for "the latest".
+        at_ns = max(stamp_ns, 1)
+        time = Time(nanoseconds=at_ns, clock_type=self._node.get_clock().clock_type)
         here = lambda: self.buffer.can_transform(target_frame, frame_id, time)  # noqa: E731
         wait_until(here, patience, self.changed, check)
         try:
             found = self.buffer.lookup_transform(target_frame, frame_id, time, Duration())
         except TransformException as error:
             known = self.frames()
-            missing = [name for name in (frame_id, target_frame) if name not in known]
-            if missing:
-                raise ReferFailure(
-                    Reason.UNKNOWN_FRAME,
-                    f"frame '{missing[0]}' is unknown; known frames: {', '.join(known) or 'none'}",
-                ) from error
+            for name in (frame_id, target_frame):
+                if name not in known:
+                    raise self._unknown(name) from error
             raise ReferFailure(
                 Reason.TRANSFORM_UNAVAILABLE,
                 f"no transform from '{frame_id}' to '{target_frame}' at"
@@ -302,6 +316,12 @@ class Intake:
                 f" {patience.seconds:.1f} s: {error}",
             ) from error
         return pose_from_transform(found.transform)
+
+    def _unknown(self, name: str) -> ReferFailure:
+        known = ", ".join(self.frames()) or "none"
+        return ReferFailure(
+            Reason.UNKNOWN_FRAME, f"frame '{name}' is unknown; known frames: {known}"
+        )
 
     def frames(self) -> list[str]:
         """Frames of the TF tree, in order of the alphabet."""

@@ -38,6 +38,7 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 # OpenCV draws at sub-pixel places in units of 1 / 2**_SHIFT.
 _SHIFT = 4
 _MOST_LINES = 3
+_LONGEST_WORD = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,10 @@ def annotate(
     """
     canvas = np.ascontiguousarray(rgb).copy()
     scale = max(0.5, canvas.shape[0] / _ROWS)
-    for mark in reversed(marks):
-        _draw(canvas, camera, mark, scale)
+    # Nothing may hide a number, and the best is on top.
+    for part in (_draw_region, _draw_spot, _draw_label):
+        for mark in reversed(marks):
+            part(canvas, camera, mark, scale)
     lines = [(line, _LIGHT) for line in _wrapped(words, canvas.shape[1], scale)]
     lines += [(line, _REFUSED) for line in _wrapped(refused, canvas.shape[1], scale)]
     if lines:
@@ -80,25 +83,31 @@ def annotate(
     return canvas
 
 
-def _draw(canvas: Picture, camera: Camera, mark: Mark, scale: float) -> None:
-    color = _CANDIDATE if mark.number else _POINT
+def _draw_region(canvas: Picture, camera: Camera, mark: Mark, scale: float) -> None:
+    if mark.place is None:
+        return
+    thick = max(1, round(2 * scale))
+    edges, _ = cv2.findContours(
+        mark.place.region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    cv2.drawContours(canvas, edges, -1, _DARK, thick + 2)
+    cv2.drawContours(canvas, edges, -1, _REGION, thick)
+
+
+def _draw_spot(canvas: Picture, camera: Camera, mark: Mark, scale: float) -> None:
     thick = max(1, round(2 * scale))
     if mark.place is not None:
-        edges, _ = cv2.findContours(
-            mark.place.region.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
-        )
-        cv2.drawContours(canvas, edges, -1, _DARK, thick + 2)
-        cv2.drawContours(canvas, edges, -1, _REGION, thick)
         _arrow(canvas, camera, mark.place, thick)
-    at = _fixed(mark.pixel)
+    at, color = _fixed(mark.pixel), _color(mark)
     radius = round(9 * scale * 2**_SHIFT)
     for width, shade in ((thick + 2, _DARK), (thick, color)):
         cv2.circle(canvas, at, radius, shade, width, cv2.LINE_AA, _SHIFT)
     for part, shade in ((3.0, _DARK), (2.0, color)):
         cv2.circle(canvas, at, round(part * scale * 2**_SHIFT), shade, -1, cv2.LINE_AA, _SHIFT)
-    text = _plain(f"{mark.number} {mark.text}" if mark.number else mark.text)
-    if text:
-        _label(canvas, mark.pixel, text[:40], color, scale)
+
+
+def _color(mark: Mark) -> Color:
+    return _CANDIDATE if mark.number else _POINT
 
 
 def _arrow(canvas: Picture, camera: Camera, place: Place, thick: int) -> None:
@@ -112,9 +121,11 @@ def _arrow(canvas: Picture, camera: Camera, place: Place, thick: int) -> None:
         cv2.arrowedLine(canvas, start, end, shade, width, cv2.LINE_AA, _SHIFT, 0.25)
 
 
-def _label(
-    canvas: Picture, pixel: tuple[float, float], text: str, color: Color, scale: float
-) -> None:
+def _draw_label(canvas: Picture, camera: Camera, mark: Mark, scale: float) -> None:
+    text = _plain(f"{mark.number} {mark.text}" if mark.number else mark.text)[:40]
+    if not text:
+        return
+    pixel, color = mark.pixel, _color(mark)
     size = 0.5 * scale
     (wide, high), base = cv2.getTextSize(text, _FONT, size, max(1, round(scale)))
     height, width = canvas.shape[:2]
@@ -143,16 +154,18 @@ def _bar(canvas: Picture, lines: Sequence[tuple[str, Color]], scale: float) -> N
 
 def _wrapped(text: str, width: int, scale: float) -> list[str]:
     """Lines that fit, at most so many; the last one says when something was left out."""
-    (unit, _), _ = cv2.getTextSize("n" * 10, _FONT, 0.55 * scale, 1)
-    most = max(8, int((width - 16 * scale) / (unit / 10)))
+
+    def fits(line: str) -> bool:
+        return cv2.getTextSize(line, _FONT, 0.55 * scale, 1)[0][0] < width - 16 * scale
+
     lines: list[str] = []
     for word in _plain(text).split():
-        if lines and len(lines[-1]) + 1 + len(word) <= most:
+        if lines and fits(f"{lines[-1]} {word}"):
             lines[-1] += " " + word
         else:
-            lines.append(word[:most])
+            lines.append(word[:_LONGEST_WORD])
     if len(lines) > _MOST_LINES:
-        lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][: most - 3] + "..."]
+        lines = [*lines[: _MOST_LINES - 1], lines[_MOST_LINES - 1][:-3] + "..."]
     return lines
 
 

@@ -32,7 +32,7 @@ from roborefer_perception.exceptions import Reason, ReferFailure
 # Model text in messages for people is cut to this many letters.
 _QUOTED = 200
 # "[Position Perception] [the red mug]: (0.31, 0.52)", as models of this family reason.
-_STEP = re.compile(r"^\W*\[(position|orientation|size)[^\]]*\]\s*\[([^\]]*)\]", re.IGNORECASE)
+_STEP = re.compile(r"^[\W\d]*\[(position|orientation|size)[^\]]*\]\s*\[([^\]]*)\]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,10 @@ _STEPS = 6
 _STILL = 0.02
 # Neighbouring elements err alike; so many of them are worth one.
 _ALIKE = 9.0
+# Depth comes in steps, which all of a surface take together; their standard deviation, metres.
+_STEP_M = 1e-3
+# The same for what interpolation leaves, elements.
+_STEP = 0.2
 # Differences beyond so many steps hardly count.
 _ROBUST = 2.5
 
@@ -187,8 +191,8 @@ def _judge(
     scatter = float(np.median(np.abs(steady)) * 1.48) if len(steady) > 8 else 0.02
     return Alignment(
         float(at[0]), float(at[1]), float(at[2]), farther,
-        np.asarray(np.linalg.inv(hessian)[:2, :2], float),
-        float(np.hypot(scatter / np.sqrt(count), 3e-4)),
+        np.asarray(np.linalg.inv(hessian)[:2, :2], float) + _STEP**2 * np.eye(2),
+        float(np.hypot(scatter / np.sqrt(count), _STEP_M)),
         float(visible.sum() / max(int(target.on.sum()), 1)),
         float(agreeing.sum() / max(int(visible.sum()), 1)), agreeing,
     )  # fmt: skip

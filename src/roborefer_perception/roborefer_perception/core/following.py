@@ -14,7 +14,7 @@ from roborefer_perception.core.alignment import Alignment, Likeness, align
 from roborefer_perception.core.camera import Array
 from roborefer_perception.core.perspective import seen_at
 from roborefer_perception.core.sheets import Print, Sheet, halved, lay_out, match, take_print
-from roborefer_perception.core.types import Mask, Place, RgbdFrame
+from roborefer_perception.core.types import Kind, Mask, Place, RgbdFrame
 
 _NS = 1e-9
 # From this many elements to search through, every second one is looked at first.
@@ -39,7 +39,7 @@ class FollowSettings:
         again_visible: As least_visible, for a target that was lost.
         again_alike: As least_alike, for a target that was lost.
         most_sigma_m: A place that is known less exactly than this (standard deviation within the
-            picture) counts as lost.
+            picture) counts as lost, unless it is free space.
         most_drift_m: So much may be added by remembering the looks anew before only a new answer
             of the model can be trusted.
         renew_below: The looks are remembered anew when this share or less is alike.
@@ -216,7 +216,6 @@ class Follower:
         settings = self._settings
         visible = settings.again_visible if self._lost else settings.least_visible
         alike = settings.again_alike if self._lost else settings.least_alike
-        sigma_m = float(np.sqrt(np.linalg.eigvalsh(fit.covariance)[-1])) * self._print.grain_m
         x, y = (round(value) for value in (fit.x, fit.y))
         rows, columns = sheet.inside.shape
         inside = 0 <= x < columns and 0 <= y < rows and bool(sheet.inside[y, x])
@@ -224,8 +223,14 @@ class Follower:
             inside
             and fit.visible >= visible
             and fit.alike >= alike
-            and sigma_m <= settings.most_sigma_m
+            # A bare support looks the same everywhere, but it does not go away.
+            and (self._anchor.kind is Kind.FREE_SPACE or self._sharpness(fit) >= 1)
         )
+
+    def _sharpness(self, fit: Alignment) -> float:
+        """How much more exactly the place is known than it must be."""
+        sigma = float(np.sqrt(np.linalg.eigvalsh(fit.covariance)[-1]))
+        return self._settings.most_sigma_m / (sigma * self._print.grain_m)
 
     # --- believing ----------------------------------------------------------------------------
     def _accept(self, frame: RgbdFrame, sheet: Sheet, fit: Alignment, depth_m: float) -> Track:
@@ -246,7 +251,8 @@ class Follower:
             self._lost = True
             return Track(pixel, None, 0.0, True, np.zeros((3, 3)))
         certain = 1 - drift / self._settings.most_drift_m
-        confidence = float(np.clip(fit.visible * fit.alike * (0.5 + 0.5 * certain), 0, 1))
+        certain = (0.5 + 0.5 * certain) * min(1.0, self._sharpness(fit))
+        confidence = float(np.clip(fit.visible * fit.alike * certain, 0, 1))
         if not was_lost and self._should_renew(fit, depth):
             self._renew(frame, pixel, depth, fit, jitter)
         return Track(pixel, place, confidence, False, jitter)

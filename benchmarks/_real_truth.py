@@ -95,6 +95,11 @@ class Scene:
         x, y, z = point
         return round(c["fx"] * x / z + c["cx"]), round(c["fy"] * y / z + c["cy"])
 
+    def things(self) -> Iterator[tuple[str, Mask]]:
+        """Yield name and mask of everything that was annotated."""
+        for one in self._listed:
+            yield one["name"], self._ids == one["id"]
+
     def clicks(self, seed: int, each: int) -> Iterator[Click]:
         """Yield the clicks: for every thing and every place its innermost pixel, and random ones.
 
@@ -103,16 +108,15 @@ class Scene:
             each: How many random ones within a thing or place, and how many at its border.
         """
         rng = np.random.default_rng(seed)
-        for one in self._listed:
-            mask = self._ids == one["id"]
+        for name, mask in self.things():
             depth_px = _depth_in(mask)
-            yield Click("centre", one["name"], _innermost(depth_px), False, mask)
+            yield Click("centre", name, _innermost(depth_px), False, mask)
             for group, chosen in (
                 ("inside", depth_px > BORDER_PX),
                 ("border", mask & (depth_px <= BORDER_PX)),
             ):
                 for pixel in _draw(chosen, each, rng):
-                    yield Click(group, one["name"], pixel, False, mask)
+                    yield Click(group, name, pixel, False, mask)
         for question, mask in self._questions():
             place = question["category"] == "placement"
             middle = _innermost(_depth_in(mask))

@@ -7,8 +7,9 @@
 Both nodes run as processes of their own and meet on their topics, as on a robot. On every
 annotated thing its innermost pixel is clicked, random ones within it, and random ones on its
 border, where the annotation itself is only good to some pixels. Free space is clicked in the same
-way. Then every question of the data is asked in words; a fake referring server knows the innermost
-pixel of what was annotated, so that the rest of the way is the real one.
+way. Then every question of the data is asked as a command in words: the real server answers with
+the scene_graph engine, which is given the annotated things and their names, because segmenting and
+naming is not what is measured here; all the rest of the way is the real one.
 
 A place is right when it lies within 1 cm of a measured point of the thing, and a normal when it
 is within 3 degrees of the main plane of the scene, which whoever annotated it fitted.
@@ -29,6 +30,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,9 @@ import cv2
 import numpy as np
 from _real_truth import Click, Result, Scene, percent, scene_names
 from pocket_ros2.testing import isolated_ros
-from roborefer_perception.testing import FakeReferringServer, FakeRequest, answer, point, stream
+from roborefer_vlm.backends.scene_graph.engine import SceneGraphEngine
+from roborefer_vlm.server.run import background_server
+from roborefer_vlm.types import Answer, GivenObject, Query
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
@@ -55,10 +59,20 @@ NEAR_M, LEVEL_DEG = 0.01, 3.0
 NODES = "import sys; from roborefer_perception.nodes.{0} import main; sys.exit(main())"
 
 
+class AnnotatedEngine(SceneGraphEngine):
+    """The scene_graph engine that knows the annotated things of the scene that is shown."""
+
+    objects: tuple[GivenObject, ...] = ()
+
+    def refer(self, query: Query, **options: Any) -> Answer:
+        """Answer one query."""
+        return super().refer(replace(query, objects=self.objects), **options)
+
+
 class Graph:
     """Talks to the running nodes."""
 
-    def __init__(self, server: FakeReferringServer) -> None:
+    def __init__(self) -> None:
         import rclpy
         from rclpy.action import ActionClient
         from rclpy.executors import SingleThreadedExecutor
@@ -68,7 +82,6 @@ class Graph:
 
         from roborefer_msgs.action import Refer
 
-        self._server = server
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node("real_scenes", context=self._context)
@@ -125,7 +138,6 @@ class Graph:
         goal = Refer.Goal(image_policy=Refer.Goal.IMAGE_FRESH, target_frame=WORLD)
         if click.words:
             goal.instruction = click.words
-            self._server.script = lambda request: pointing(request, click)
         else:
             goal.kind = kinds.KIND_FREE_SPACE if click.free_space else kinds.KIND_OBJECT
             goal.use_pixel, goal.pixel = True, Pixel(u=click.pixel[0], v=click.pixel[1])
@@ -186,14 +198,6 @@ class Graph:
             self._changed.notify_all()
 
 
-def pointing(request: FakeRequest, click: Click) -> Any:
-    """Answer with the pixel that was annotated, as an engine would that understood the words."""
-    kind = "free_space" if click.free_space else "object"
-    samples = [[point(*click.pixel, request.size)]] * request.fields.get("samples", 1)
-    last = answer(request.size, [click.pixel], samples=samples, kind=kind)
-    return stream(["annotated"], last) if request.fields.get("stream") else last
-
-
 @contextlib.contextmanager
 def node(name: str, **values: Any) -> Iterator[None]:
     """Run a node in a process of its own."""
@@ -215,17 +219,19 @@ def run(data: Path, names: Sequence[str], each: int) -> dict[str, tuple[Scene, l
     scenes = [Scene(data, name) for name in names]
     clicks = {scene.name: list(scene.clicks(SEED, each)) for scene in scenes}
     player = {"path": data / "scenes", "world": "plane", "rate": 20.0}
+    engine = AnnotatedEngine()
     with (
         isolated_ros(),
-        FakeReferringServer() as server,
+        background_server(engine) as url,
         node("rgbd_player", **player),
-        node("referrer", **{"model.url": server.url, "query.target_frame": WORLD}),
-        contextlib.closing(Graph(server)) as graph,
+        node("referrer", **{"model.url": url, "tf.gravity_frame": WORLD}),
+        contextlib.closing(Graph()) as graph,
         tqdm(total=sum(map(len, clicks.values())), unit="click") as bar,
     ):
         graph.activate()
         for scene in scenes:
             graph.show(scene.name)
+            engine.objects = tuple(GivenObject(*thing) for thing in scene.things())
             results = []
             for click in clicks[scene.name]:
                 result = graph.ask(click)
@@ -299,7 +305,8 @@ def draw(scene: Scene, results: Sequence[Result], title: str) -> np.ndarray:
         )
         cv2.drawContours(image, lines, -1, (255, 255, 255), 1)
     for result in results:
-        asked = (round(result.click.pixel[0]), round(result.click.pixel[1]))
+        u, v = result.pixel if result.click.words and not result.refusal else result.click.pixel
+        asked = (round(u), round(v))
         if result.refusal:
             cv2.drawMarker(
                 image, asked, (0, 255, 255), cv2.MARKER_TILTED_CROSS, round(9 * size), 2

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import yaml
 from drawn_board import seen
+from roborefer_common.core.parameters import readme_table
 from roborefer_perception.core.board import Board
 from roborefer_perception.core.camera import Camera
-from roborefer_perception.nodes.hand_eye_parameters import sample_file
+from roborefer_perception.nodes.hand_eye_parameters import TABLE, sample_file
 from scipy.spatial.transform import Rotation
 
 FRAME = "camera_color_optical_frame"
@@ -247,3 +248,9 @@ def test_sample_file_is_that_of_the_table():
     file = Path(__file__).parents[1] / "config" / "hand_eye.yaml"
 
     assert file.read_text(encoding="utf-8") == sample_file()
+
+
+def test_readme_has_the_table():
+    file = Path(__file__).parents[1] / "README.md"
+
+    assert readme_table(TABLE) in file.read_text(encoding="utf-8")

@@ -114,6 +114,14 @@ def test_packed_millimetres_are_exact(encoding, codec):
     np.testing.assert_allclose(depth_m, MILLIMETRES / 1000.0, rtol=1e-6)
 
 
+def test_depth_of_an_old_publisher_is_png():
+    message = depth_message("16UC1", "png", MILLIMETRES)
+
+    depth_m = unpack_depth(PackedPicture("16UC1", message.data))
+
+    np.testing.assert_allclose(depth_m, MILLIMETRES / 1000.0, rtol=1e-6)
+
+
 @pytest.mark.parametrize("codec", ["png", "rvl"])
 def test_quantised_metres_come_back_as_well_as_the_quantisation_allows(codec):
     depth = np.random.default_rng(1).uniform(0.3, 9.0, (H, W)).astype(np.float32)
@@ -141,9 +149,21 @@ def test_rvl_gives_back_what_was_written(seed):
     assert (decode_rvl(write_rvl(values), values.size) == values.ravel()).all()
 
 
-@pytest.mark.parametrize("values", [np.zeros((4, 4), np.uint16), np.full((4, 4), 900, np.uint16)])
-def test_rvl_of_one_run_only(values):
-    assert (decode_rvl(write_rvl(values), 16) == values.ravel()).all()
+@pytest.mark.parametrize("value", [0, 900])
+@pytest.mark.parametrize("count", [1, 16, 1 << 16])
+def test_rvl_of_one_run_only(value, count):
+    values = np.full(count, value, np.uint16)
+
+    assert (decode_rvl(write_rvl(values), count) == value).all()
+
+
+def test_rvl_written_by_the_published_codec_is_read():
+    # 0, 0, 1000, 1001, 999, 0, 65535, 1 as compressed_depth_image_transport writes them.
+    data = bytes.fromhex("23f38a23f38c8e1200f3ffbf")
+
+    values = decode_rvl(data, 8)
+
+    assert values.tolist() == [0, 0, 1000, 1001, 999, 0, 65535, 1]
 
 
 def png_head(width, height):

@@ -69,7 +69,7 @@ def unpack_depth(picture: PackedPicture) -> Depth:
 
     Args:
         picture: Of the format "16UC1; compressedDepth png" or with 32FC1 or rvl in their places;
-            older publishers leave the last word out and mean png.
+            older publishers leave the last word or all behind the semicolon out and mean png.
 
     Returns:
         Shape (height, width), read-only; 0 where nothing was measured.
@@ -78,7 +78,7 @@ def unpack_depth(picture: PackedPicture) -> Depth:
         ReferFailure: UNSUPPORTED_IMAGE.
     """
     encoding, _, transport = (part.strip() for part in picture.format.partition(";"))
-    name, _, codec = transport.partition(" ")
+    name, _, codec = (transport or "compressedDepth png").partition(" ")
     codec = codec.strip() or "png"
     if encoding not in ("16UC1", "mono16", "32FC1") or name != "compressedDepth":
         raise _refused(

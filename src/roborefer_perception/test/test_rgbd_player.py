@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import recorded
+from roborefer_common.core.parameters import readme_table
 from roborefer_common.exceptions import ParameterError
 from roborefer_perception.exceptions import RecordingError
 from roborefer_perception.nodes import player_parameters
@@ -257,3 +258,9 @@ def test_sample_file_is_that_of_the_table():
     file = PACKAGE / "config" / "rgbd_player.yaml"
 
     assert file.read_text(encoding="utf-8") == player_parameters.sample_file()
+
+
+def test_readme_has_the_table():
+    file = PACKAGE / "README.md"
+
+    assert readme_table(player_parameters.TABLE) in file.read_text(encoding="utf-8")

@@ -325,7 +325,9 @@ def run_cell(arm=None, **changes):
     from roborefer_grasping.nodes.arm import ArmNode
     from roborefer_sim.nodes.simulator import Simulator
 
-    values = {"real_time_factor": 2.0, "scene.things": 0, "sensor.enabled": False} | changes
+    # Pictures cost more than everything else, and tests need few of them.
+    pictures = {"camera.rate": 5.0, "scene.shadows": False, "sensor.enabled": False}
+    values = {"real_time_factor": 2.0, "scene.things": 0} | pictures | changes
     context = Context()
     rclpy.init(context=context)
     executor = MultiThreadedExecutor(num_threads=14, context=context)

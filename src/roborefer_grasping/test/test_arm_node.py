@@ -27,7 +27,7 @@ REST_S = 0.4
 @pytest.fixture(scope="module")
 def running(start):
     # The clock of the simulation begins at zero, so old references must be young.
-    with start({"reference.max_age_s": 2.0}) as bench:
+    with start({"reference.max_age_s": 2.0, "robot.program_topic": "program_running"}) as bench:
         bench.spawn("library:block?color=red", "block", *BLOCK_AT[:2])
         assert bench.transition("configure")
         assert bench.transition("activate")
@@ -39,6 +39,7 @@ def running(start):
 def bench(running):
     yield running
     running.client.create_publisher(Bool, "stop", LATCHED).publish(Bool(data=False))
+    running.client.create_publisher(Bool, "program_running", LATCHED).publish(Bool(data=True))
 
 
 def pick(bench, *place, **fields):
@@ -143,7 +144,14 @@ def test_a_second_goal_is_told_that_the_arm_is_busy(bench):
     assert first.result().error_code == ErrorCode.SUCCESS
 
 
-@pytest.mark.parametrize("how", ["cancel", "stop"])
+HALTS = {
+    "cancel": ErrorCode.CANCELED,
+    "stop": ErrorCode.STOPPED,
+    "program_running": ErrorCode.ARM_PROTECTIVE_STOP,
+}
+
+
+@pytest.mark.parametrize("how", HALTS)
 def test_a_moving_arm_comes_to_rest_on_its_path(bench, how):
     moving = threading.Event()
     sent = bench.send("pick", pick(bench), lambda phase: phase == Phase.MOVING and moving.set())
@@ -157,18 +165,16 @@ def test_a_moving_arm_comes_to_rest_on_its_path(bench, how):
     if how == "cancel":
         sent.cancel()
     else:
-        publisher = bench.client.create_publisher(Bool, "stop", LATCHED)
-        publisher.publish(Bool(data=True))
+        bench.client.create_publisher(Bool, how, LATCHED).publish(Bool(data=how == "stop"))
     took, way = watch_until_rest(bench, since)
     result = sent.result()
 
     assert took < REST_S
     assert distance_from(result.trajectory.points, way) < 0.01
-    expected = ErrorCode.CANCELED if how == "cancel" else ErrorCode.STOPPED
-    assert result.error_code == expected, result.error_msg
+    assert result.error_code == HALTS[how], result.error_msg
     assert not result.held_object.held
-    if how == "stop":
-        assert bench.send("pick", pick(bench)).result().error_code == ErrorCode.STOPPED
+    if how != "cancel":
+        assert bench.send("pick", pick(bench)).result().error_code == HALTS[how]
 
 
 @pytest.mark.slow

@@ -58,11 +58,20 @@ class Reason(StrEnum):
     START_OUTSIDE_LIMITS = "ARM_START_OUTSIDE_LIMITS"
     UNSAFE_TRAJECTORY = "ARM_UNSAFE_TRAJECTORY"
     TRAJECTORY_REJECTED = "ARM_TRAJECTORY_REJECTED"
+    PROTECTIVE_STOP = "ARM_PROTECTIVE_STOP"
     GRIPPER_FAULT = "ARM_GRIPPER_FAULT"
 
 
 # Somebody or something else wants the task to end.
-INTERRUPTIONS = frozenset({Reason.CANCELED, Reason.STOPPED, Reason.TIMEOUT, Reason.NOT_ACTIVE})
+INTERRUPTIONS = frozenset(
+    {
+        Reason.CANCELED,
+        Reason.STOPPED,
+        Reason.TIMEOUT,
+        Reason.NOT_ACTIVE,
+        Reason.PROTECTIVE_STOP,
+    }
+)
 
 
 class Phase(StrEnum):
@@ -147,8 +156,8 @@ class Progress:
 class Body(Protocol):
     """The arm, its gripper and its camera, during one task.
 
-    Every method that takes time raises `TaskFailure` with CANCELED, STOPPED, TIMEOUT or NOT_ACTIVE
-    when the task shall end, and its own reason when it fails; the arm is then at rest.
+    Every method that takes time raises `TaskFailure` with one of `INTERRUPTIONS` when the task
+    shall end, and its own reason when it fails; the arm is then at rest.
     """
 
     def check(self) -> None:

@@ -34,6 +34,10 @@ TABLE = (
         "robot.home", [0.0, -2.23, 1.585, -0.93, -1.5708, -1.5708],
         "Joints where the arm hides nothing from the camera, radians.", length=6,
     ),
+    Row(
+        "robot.program_topic", "",
+        "Bool of the driver, latched, that is false while the robot may not move; empty: none.",
+    ),
     Row("planner.engine", "embedded", "Who searches paths.", choices=("embedded", "moveit")),
     Row("planner.deadline_s", _TASK.deadline_s, "Longest planning of one attempt.", 0.5, 120.0),
     Row(
@@ -178,31 +182,27 @@ def settings_of(values: Mapping[str, Value]) -> Settings:
 
 # The files in config/: what they are for, and what differs from the defaults. On hardware the
 # controller scales with the speed slider of the teach pendant, and the gripper is a Robotiq.
-_ROBOTIQ: Mapping[str, Value] = {
+_UR: Mapping[str, Value] = {
+    "robot.program_topic": "io_and_status_controller/robot_program_running",
+    "arm.action": "scaled_joint_trajectory_controller/follow_joint_trajectory",
     "gripper.action": "robotiq_gripper_controller/gripper_cmd",
     "gripper.joint": "robotiq_85_left_knuckle_joint",
     "gripper.open_position": 0.0,
     "gripper.closed_position": 0.7929,
 }
-_SCALED = "scaled_joint_trajectory_controller/follow_joint_trajectory"
 FILES: Mapping[str, tuple[str, Mapping[str, Value]]] = {
     "sim": ("A UR5 in roborefer_sim.", {}),
     "ur5": (
         "A UR5 behind ur_robot_driver of ROS 2 Jazzy, with a Robotiq 2F-85.",
-        {**_ROBOTIQ, "arm.action": _SCALED, "gripper.action_type": "GripperCommand"},
+        {**_UR, "gripper.action_type": "GripperCommand"},
     ),
     "ur5e": (
         "A UR5e behind ur_robot_driver of ROS 2 Jazzy, with a Robotiq 2F-85.",
-        {
-            **_ROBOTIQ,
-            "robot.name": "ur5e",
-            "arm.action": _SCALED,
-            "gripper.action_type": "GripperCommand",
-        },
+        {**_UR, "robot.name": "ur5e", "gripper.action_type": "GripperCommand"},
     ),
     "ur5e_lyrical": (
         "A UR5e behind ur_robot_driver of ROS 2 Lyrical, with a Robotiq 2F-85.",
-        {**_ROBOTIQ, "robot.name": "ur5e", "arm.action": _SCALED},
+        {**_UR, "robot.name": "ur5e"},
     ),
 }
 

@@ -47,6 +47,7 @@ from roborefer_grasping.core.world import World
 from roborefer_grasping.exceptions import GraspingError
 from roborefer_grasping.nodes.body import RosBody
 from roborefer_grasping.nodes.controllers import ArmController, GripperController
+from roborefer_grasping.nodes.driver import Driver
 from roborefer_grasping.nodes.planners import make_planner
 from roborefer_grasping.nodes.sensing import Sensing
 from roborefer_msgs.action import Pick, Place
@@ -82,6 +83,7 @@ class ArmNode(LifecycleNode):
         self._sensing: Sensing | None = None
         self._arm: ArmController | None = None
         self._gripper: GripperController | None = None
+        self._driver: Driver | None = None
         self._last: tuple[str, Record] | None = None
         self._timer = None
         self._held_publisher = self.create_publisher(HeldObject, "held_object", LATCHED)
@@ -115,6 +117,7 @@ class ArmNode(LifecycleNode):
         except GraspingError as error:
             self.get_logger().error(f"cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
+        self._driver = Driver(self, self._values)
         self._sensing = Sensing(self, self._values)
         self._arm = ArmController(self, self._sensing, self._values)
         self._gripper = GripperController(self, self._sensing, self._values)
@@ -154,10 +157,11 @@ class ArmNode(LifecycleNode):
     def _release(self) -> None:
         if self._timer is not None:
             self.destroy_timer(self._timer)
-        for part in (self._arm, self._gripper, self._sensing, self._planner):
+        for part in (self._arm, self._gripper, self._sensing, self._driver, self._planner):
             if part is not None:
                 part.close()
-        self._arm = self._gripper = self._sensing = self._planner = self._timer = None
+        self._arm = self._gripper = self._sensing = self._driver = None
+        self._planner = self._timer = None
 
     # --- stop ---------------------------------------------------------------------------------
     def _on_stop(self, message: Bool) -> None:
@@ -171,7 +175,7 @@ class ArmNode(LifecycleNode):
             return Reason.STOPPED, "the latched stop is set; release it first"
         if not self._active:
             return Reason.NOT_ACTIVE, "the arm is not active; activate it first"
-        return None
+        return self._driver.halted() if self._driver else None
 
     # --- goals --------------------------------------------------------------------------------
     def _execute_pick(self, handle: ServerGoalHandle) -> Pick.Result:
@@ -268,7 +272,8 @@ class ArmNode(LifecycleNode):
             run(self._body(handle, feedback), record)
             record.phase = Phase.DONE
         except TaskFailure as failure:
-            record.reason, record.message = failure.reason, str(failure)
+            cause = self._driver.cause_of(failure) if self._driver else failure
+            record.reason, record.message = cause.reason, str(cause)
         except GraspingError as error:
             self.get_logger().error(f"a defect: {error!r}")
             record.reason, record.message = Reason.INTERNAL_ERROR, str(error)
@@ -409,6 +414,9 @@ class ArmNode(LifecycleNode):
         age = sensing.depth_age_s()
         if age > float(self._values["depth.stale_s"]):
             missing.append("no recent depth image")
+        stopped = self._driver.halted() if self._driver else None
+        if stopped is not None:
+            missing.append(stopped[1])
         if not arm.ready:
             missing.append("the arm's controller is not there")
         if not gripper.ready:

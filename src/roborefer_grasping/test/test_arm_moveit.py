@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node with the MoveIt engine: a thing is picked on ways that a move_group planned."""
+
+import pytest
+
+pytest.importorskip("moveit_msgs.msg")
+
+from fake_move_group import FakeMoveGroup
+
+from roborefer_msgs.action import Pick
+from roborefer_msgs.msg import ErrorCode
+
+
+def test_a_block_is_picked_on_ways_that_move_group_planned(start):
+    with start({"planner.engine": "moveit"}) as bench:
+        group = FakeMoveGroup(bench.client.context)
+        bench.client.executor.add_node(group.node)
+        bench.spawn("library:block?color=red", "block", 0.45, 0.05)
+        assert bench.transition("configure")
+        assert bench.transition("activate")
+        planner = bench.arm._planner
+        tell = planner.set_world
+
+        def set_world(world):
+            # What the stand-in minds is the world itself; that scenes arrive, test_moveit proves.
+            group.world = world
+            tell(world)
+
+        planner.set_world = set_world
+        goal = Pick.Goal(reference=bench.reference(0.45, 0.05, 0.045))
+
+        result = bench.send("pick", goal).result()
+
+        assert result.error_code == ErrorCode.SUCCESS, result.error_msg
+        assert result.held_object.held
+        assert bench.where("block")[2] > 0.1
+        assert len(group.scenes) > 2
+        group.released.set()
+
+
+def test_without_a_move_group_the_goal_says_what_is_missing(start):
+    with start({"planner.engine": "moveit"}) as bench:
+        bench.spawn("library:block?color=red", "block", 0.45, 0.05)
+        assert bench.transition("configure")
+        assert bench.transition("activate")
+        goal = Pick.Goal(reference=bench.reference(0.45, 0.05, 0.045))
+
+        result = bench.send("pick", goal).result()
+
+        assert result.error_code == ErrorCode.ARM_PLANNER_UNAVAILABLE, result.error_msg
+        assert "move_group" in result.error_msg

@@ -128,6 +128,18 @@ def test_a_chain_of_places_is_not_one_place():
     assert max(points) - min(points) <= 2 * AgreementSettings().same_place_m
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_ties_do_not_depend_on_the_order(seed):
+    # Pairs and gaps of one length: each of them could be the first cluster.
+    places = [place([0.0625 * (step // 2) + 0.015625 * (step % 2), 0, 1]) for step in range(8)]
+    order = np.random.default_rng(seed).permutation(len(places))
+
+    found = agree([places[i] for i in order], [1] * 8)
+
+    middles = [float(places[order[one.place]].point[0]) for one in found.clusters]
+    assert middles == sorted(middles)
+
+
 def test_confidences_outside_0_to_1_are_clipped():
     assert agree([place([0, 0, 1])], [7.0]).confidence == 1
     assert agree([place([0, 0, 1])], [-1.0]).confidence == 0

@@ -322,6 +322,19 @@ def test_while_one_attempt_is_made_others_are_refused(server, make):
         assert future.result(10).outcome is Outcome.OK
 
 
+def test_a_canceled_attempt_does_not_keep_others_from_asking(server, make):
+    client = make(retries=0, breaker_failures=1, breaker_pause_s=0.05)
+    server.script = lambda request: None
+    fails(client)
+    wait_for(lambda: client.breaker.state is State.HALF_OPEN)
+    server.script = hang
+    assert fails(client, 20.0, cancelled=Cancel()).reason is Reason.CANCELED
+
+    server.script = lambda request: GOOD
+
+    assert client.ask(QUESTION, 5.0).outcome is Outcome.OK
+
+
 def test_many_threads_may_ask_at_once(server, make):
     client = make()
     server.script = lambda request: answer(SIZE, [(float(request.text), 0)])

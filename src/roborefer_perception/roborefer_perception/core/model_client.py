@@ -144,16 +144,20 @@ class ModelClient:
             )
         parts = encode(question, self.settings.picture)
         news: queue.SimpleQueue[str | Future[bytes]] = queue.SimpleQueue()
-        work = self._attempts(parts, begin + deadline_s, news.put if on_text else None)
+        ended = threading.Event()
+        due = begin + deadline_s
+        work = self._work(parts, due, news.put if on_text else None, ended)
         future = self._submit(work)
         future.add_done_callback(news.put)
         try:
-            self._wait(news, on_text, cancelled, begin + deadline_s + _GRACE_S)
+            self._wait(news, on_text, cancelled, due + _GRACE_S)
             body = future.result()
         except CancelledError:
             raise _canceled() from None
         finally:
             future.cancel()
+            # Its connection and its place in the breaker are free then for the next question.
+            ended.wait(_GRACE_S)
         answer = parse_answer(parse_json(body), question.size, question.samples)
         return replace(answer, latency=_latency(answer.latency, monotonic() - begin))
 
@@ -201,6 +205,18 @@ class ModelClient:
                 return
             if on_text is not None:
                 on_text(item)
+
+    async def _work(
+        self,
+        parts: Parts,
+        due: float,
+        on_text: Callable[[str], None] | None,
+        ended: threading.Event,
+    ) -> bytes:
+        try:
+            return await self._attempts(parts, due, on_text)
+        finally:
+            ended.set()
 
     async def _attempts(
         self, parts: Parts, due: float, on_text: Callable[[str], None] | None

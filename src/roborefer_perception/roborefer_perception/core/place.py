@@ -40,6 +40,8 @@ _EXTENT_SHARE = 0.01
 _SAME_SIGMAS = 1.5
 _AS_WELL = 1.1
 _MOST = 0.9
+# So many readings are enough for a fit.
+_ENOUGH = 150
 # Errors of depth cameras come in waves some centimetres long. A support is level beyond them, so
 # its normal is taken from this much around the place, metres.
 _SUPPORT_M = 0.1
@@ -249,14 +251,21 @@ def _fit_within(
             f"only {count} depth readings of the surface within {reach:.0f} px of the pixel, at"
             f" least {settings.least_readings} are needed; choose another point",
         )
+    # Readings whose noise is alike tell nothing new, so some of many are enough.
+    step = max(1, int((count / _ENOUGH) ** 0.5))
+    thin = (near[0] % step == 0) & (near[1] % step == 0)
+    if thin.sum() < settings.least_readings:
+        step, thin = 1, np.ones(count, bool)
+    near = near[0][thin], near[1][thin]
     rays, q = window.rays[near].astype(float), window.q[near].astype(float)
-    weights = np.ones(count)
+    alike = max(1.0, settings.noise.alike / step**2)
+    weights = np.ones(len(q))
     curvature = _LEVEL_CURVATURE
     if not target.level:
         curvature = settings.curvature_1_m
         away = np.linalg.norm(rays - ray, axis=1)
         weights = _connected(q, away, target.kind, window.sigma, settings)
-    return fit_surface(rays, q, weights, ray, window.sigma, settings.noise.alike, curvature)
+    return fit_surface(rays, q, weights, ray, window.sigma, alike, curvature)
 
 
 def _connected(q: Array, away: Array, kind: Kind, sigma: float, settings: LocateSettings) -> Array:

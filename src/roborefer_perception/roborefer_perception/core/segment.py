@@ -27,6 +27,9 @@ from roborefer_perception.core.types import Mask
 Image = npt.NDArray[np.float32]
 
 _GUESSES = 64
+# So many of the best guesses are refined, from readings within so many tolerances.
+_REFINED = 3
+_LOOSE = 2.5
 # Holes are filled where more than this share of the readings around is there.
 _LEAST_SHARE = 0.07
 # In depth, a support is looked for within so many times the reach of the window.
@@ -49,11 +52,11 @@ class SegmentSettings:
         rise_m: What rises less than this above the support belongs to it.
         rise_sigmas: The same, in standard deviations of the noise; the larger one counts.
         support_share: Least share of the readings about as far away as the pixel that must lie on
-            a plane for it to be a support.
+            a plane for it to be a support; and half that share of the window.
         least_px: Smaller specks are no things.
     """
 
-    reach_m: float = 0.17
+    reach_m: float = 0.15
     most_reach_px: int = 144
     steepest: float = 4.0
     rise_m: float = 0.004
@@ -169,7 +172,7 @@ def _support(
     q: Image, rays: Image, good: Mask, sigma: float, settings: SegmentSettings
 ) -> Array | None:
     """Find the plane that much of the window lies on and little lies closely behind."""
-    step = max(1, int(np.sqrt(good.size / 1000)))
+    step = max(1, int(np.sqrt(good.size / 700)))
     chosen = good[::step, ::step]
     points = np.c_[rays[::step, ::step][chosen], np.ones(int(chosen.sum()))].astype(np.float64)
     values = q[::step, ::step][chosen].astype(np.float64)
@@ -184,15 +187,31 @@ def _support(
         return None
     planes = np.linalg.solve(corners[proper], values[triples[proper]][..., None])[..., 0]
     tolerance = max(2.5 * sigma, 0.75 * settings.rise_m * float(np.median(values)) ** 2)
-    off = values[:, None] - points @ planes.T
-    on = (np.abs(off) < tolerance).sum(axis=0)
+    # Three readings make a poor plane, which many more make a good one.
+    rough = _score(points, values, planes, _LOOSE * tolerance)
+    best = np.argsort(rough)[-_REFINED:]
+    refined = np.array(
+        [
+            fit_plane(points[:, :2], values, (_LOOSE * tolerance, tolerance), plane)
+            for plane in planes[best]
+        ]
+    )
+    plane: Array = refined[int(np.argmax(_score(points, values, refined, tolerance)))]
+    on = np.count_nonzero(np.abs(values - points @ plane) < tolerance)
+    # A plane through a lonely thing holds much of it, but little of the window.
+    enough = settings.support_share * max(len(values), chosen.size / 2)
+    return plane if on >= enough else None
+
+
+def _score(points: Array, values: Array, planes: Array, tolerance: float) -> Array:
+    """How well planes, shape (N, 3), hold what is seen, shape (N,)."""
+    # Single precision is enough to count, and quicker.
+    off = values.astype(np.float32) - planes.astype(np.float32) @ points.T.astype(np.float32)
+    on = np.count_nonzero(np.abs(off) < tolerance, axis=1)
     # What lies behind a plane, but not far, shows that it is the side of a thing.
-    behind = ((off < -2 * tolerance) & (off > -0.3 * values[:, None])).sum(axis=0)
-    score = on - 0.7 * behind
-    best = int(np.argmax(score))
-    if on[best] < settings.support_share * len(values):
-        return None
-    return fit_plane(points[:, :2], values, tolerance, planes[best])
+    far = (-0.3 * values).astype(np.float32)
+    behind = np.count_nonzero((off < -2 * tolerance) & (off > far), axis=1)
+    return np.asarray(on - 0.7 * behind)
 
 
 def _sort_by_height(

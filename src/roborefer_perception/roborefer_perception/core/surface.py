@@ -111,13 +111,13 @@ def fit_surface(
     )
 
 
-def fit_plane(rays: Array, q: Array, tolerance: float, start: Array) -> Array:
+def fit_plane(rays: Array, q: Array, tolerances: tuple[float, ...], start: Array) -> Array:
     """Refine a plane on the readings that lie on it.
 
     Args:
         rays: Shape (N, 2).
         q: Shape (N,).
-        tolerance: Readings within this belong to it, 1/m.
+        tolerances: Readings within these belong to it, 1/m, one refinement each.
         start: m of the first guess, shape (3,).
 
     Returns:
@@ -125,7 +125,7 @@ def fit_plane(rays: Array, q: Array, tolerance: float, start: Array) -> Array:
     """
     design = np.c_[rays, np.ones(len(rays))]
     plane = start
-    for _ in range(2):
+    for tolerance in tolerances:
         on = np.abs(q - design @ plane) < tolerance
         if on.sum() < 3:
             return plane

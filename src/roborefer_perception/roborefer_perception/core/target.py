@@ -158,7 +158,7 @@ def _check_level(window: Window, top: Pixels, settings: LocateSettings) -> None:
     design = np.c_[rays, np.ones(len(rays))]
     start: Array = np.linalg.lstsq(design, q, rcond=None)[0]
     tolerance = 2.5 * window.sigma
-    plane = fit_plane(rays, q, tolerance, start)
+    plane = fit_plane(rays, q, (tolerance, tolerance), start)
     share = float((np.abs(q - design @ plane) < tolerance).mean())
     tilt = 0.0
     if window.plane is not None:

@@ -40,7 +40,7 @@ import platform
 import signal
 import statistics
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -160,12 +160,12 @@ def _asked_for(kind: str, only: str) -> bool:
 
 def _has_room(cell: Cell, name: str, goal: Array, view: DepthView, bare: Any) -> bool:
     makes = {thing.name: thing.make for thing in cell.placed}
-    radius = _radius(makes[name]) + FREE_M
+    radius = radius_of(makes[name]) + FREE_M
     for other, make in makes.items():
         if other == name:
             continue
         near = np.hypot(*(footprint_middle(cell, other, make) - goal))
-        if near < radius + _radius(make):
+        if near < radius + radius_of(make):
             return False
     around = np.linspace(0, 2 * np.pi, 16, endpoint=False)
     ring = np.array([[np.cos(a), np.sin(a)] for a in around])
@@ -178,7 +178,8 @@ def _has_room(cell: Cell, name: str, goal: Array, view: DepthView, bare: Any) ->
     return bool(seen.mean() >= 1 - MOST_HIDDEN)
 
 
-def _radius(make: Make) -> float:
+def radius_of(make: Make) -> float:
+    """Of the circle around a thing's footprint, metres."""
     low, high = make.bounds
     return float(np.hypot(*(high - low)[:2])) / 2
 
@@ -264,7 +265,7 @@ def run(job: Job) -> Run:
         before = {thing.name: cell.pose_of(thing.name) for thing in cell.placed}
         _do(body, request, result)
         body.wait(1.0)
-        _judge(cell, request, before, result)
+        judge(cell, request, before, result)
         if camera:
             result.frames = camera.frames
             camera.close()
@@ -298,7 +299,8 @@ def _reference(look: Look, pixel: tuple[int, int]) -> Reference:
     return Reference(look.view.points[v, u], (u, v), (width, height), look.stamp_ns)
 
 
-def _judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) -> None:
+def judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) -> None:
+    """Fill in what came of it, by the truth."""
     make = next(thing.make for thing in cell.placed if thing.name == request.name)
     error = float(np.hypot(*(footprint_middle(cell, request.name, make) - request.goal)))
     upright = make.thing.rolls or cell.tilt_of(request.name) < TILT_RAD
@@ -336,11 +338,13 @@ def run_safely(job: Job) -> tuple[bool, Run]:
         return job.noise, Run(job.seed, category="defect", message=message)
 
 
-def run_all(jobs: list[Job], processes: int) -> Iterator[tuple[bool, Run]]:
+def run_all(
+    jobs: list[Job], processes: int, work: Callable[[Job], tuple[bool, Run]] = run_safely
+) -> Iterator[tuple[bool, Run]]:
     """Do all runs, several at a time; Ctrl-C ends them."""
     context = multiprocessing.get_context("spawn")
     with context.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN)) as pool:
-        done = pool.imap_unordered(run_safely, jobs)
+        done = pool.imap_unordered(work, jobs)
         yield from tqdm(done, total=len(jobs), unit="run", smoothing=0.05)
 
 

@@ -42,6 +42,8 @@ _AS_WELL = 1.1
 _MOST = 0.9
 # So many readings are enough for a fit.
 _ENOUGH = 150
+# And so many to measure a size.
+_ENOUGH_FOR_SIZE = 1500
 # Errors of depth cameras come in waves some centimetres long. A support is level beyond them, so
 # its normal is taken from this much around the place, metres.
 _SUPPORT_M = 0.1
@@ -288,8 +290,9 @@ def _connected(q: Array, away: Array, kind: Kind, sigma: float, settings: Locate
 
 def _extent(window: Window, region: Mask, point: Array, rotation: Array) -> Array:
     """Size of the measured part of a region along the axes of the place, metres, shape (3,)."""
-    measured = region & window.good
-    rays, q = window.rays[measured], window.q[measured].astype(float)
+    v, u = np.nonzero(region & window.good)
+    some = np.s_[:: max(1, len(v) // _ENOUGH_FOR_SIZE)]
+    rays, q = window.rays[v[some], u[some]], window.q[v[some], u[some]].astype(float)
     points = np.c_[rays, np.ones(len(rays))] / q[:, None]
     along = (points - point) @ rotation
     low, high = np.quantile(along, [_EXTENT_SHARE, 1 - _EXTENT_SHARE], axis=0)

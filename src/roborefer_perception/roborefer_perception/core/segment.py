@@ -57,7 +57,7 @@ class SegmentSettings:
     """
 
     reach_m: float = 0.15
-    most_reach_px: int = 144
+    most_reach_px: int = 128
     steepest: float = 4.0
     rise_m: float = 0.004
     rise_sigmas: float = 2.0

@@ -62,7 +62,7 @@ def test_a_turning_card_keeps_its_point_and_its_axes_turn_along():
     assert not track.lost
     assert error(stage, track, point) < 0.004
     x = track.place.rotation[:, 0]
-    assert np.arctan2(x[1], x[0]) == pytest.approx(card.turn, abs=0.05)
+    assert np.arctan2(x[1], x[0]) == pytest.approx(card.turn, abs=0.1)
 
 
 def test_drift_widens_the_covariance_and_a_new_answer_takes_it_away():

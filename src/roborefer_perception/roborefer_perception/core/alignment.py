@@ -51,7 +51,7 @@ class Alignment:
     Attributes:
         x: Column on the sheet of the target's point.
         y: Row.
-        turn: Of the print, clockwise in the picture, radians.
+        turn: Of the target about its axis, radians.
         farther_m: Depth of the target minus that of the sheet's place.
         covariance: Of x and y, elements squared, shape (2, 2).
         farther_sigma_m: Of farther_m.
@@ -74,7 +74,7 @@ class Alignment:
 def align(
     target: Print,
     sheet: Sheet,
-    begin: tuple[float, float, float],
+    begin: tuple[float, float],
     most_farther_m: float,
     likeness: Likeness,
 ) -> Alignment:
@@ -83,22 +83,19 @@ def align(
     Args:
         target: The print.
         sheet: Of the same grain.
-        begin: Column and row on the sheet, and turn in radians, at which to begin.
+        begin: Column and row on the sheet at which to begin.
         most_farther_m: By how much the target may be farther or nearer than the sheet's place.
         likeness: What counts as the same.
     """
     known = target.sheet
-    left, top = known.middle
-    columns, rows = np.meshgrid(
-        np.arange(known.relief.shape[1], dtype=np.float32) - left,
-        np.arange(known.relief.shape[0], dtype=np.float32) - top,
-    )
     across, down = target.slopes
     prior = np.diag([likeness.shift_sigma**-2, likeness.shift_sigma**-2, likeness.turn_sigma**-2])
-    at = np.array(begin)
+    start = np.array([*begin, 0.0])
+    at = start.copy()
+    radius = max(known.middle)
     hessian = prior
     for _ in range(_STEPS):
-        colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
+        colour, relief, deep, inside = _look(target, sheet, at)
         farther = _farther(target, relief, deep, most_farther_m, likeness)
         unlike = (colour - known.colour) / np.float32(likeness.colour_sigma)
         hidden = _hidden(target, relief - np.float32(farther), deep, likeness)
@@ -110,38 +107,34 @@ def align(
         size = np.sqrt((unlike**2).sum(axis=-1) / 3 + np.where(both, step, 0) ** 2)
         weight = weight / (1 + (size / _ROBUST) ** 2) / _ALIKE
         # How the picture would change if the print moved on: as the print itself does.
-        cos, sin = np.cos(at[2]), np.sin(at[2])
-        wide = (across * cos - down * sin) / likeness.colour_sigma
-        high = (across * sin + down * cos) / likeness.colour_sigma
-        round_x = (cos * columns - sin * rows)[..., None]
-        round_y = (sin * columns + cos * rows)[..., None]
-        swing = high * round_x - wide * round_y
+        wide, high = across / likeness.colour_sigma, down / likeness.colour_sigma
+        swing = wide * target.flow[..., :1] + high * target.flow[..., 1:]
         changes = np.stack([wide, high, swing], axis=-1).reshape(-1, 3, 3)
         weighted = changes * weight.reshape(-1, 1, 1)
         flat = changes.reshape(-1, 3)
         hessian = weighted.reshape(-1, 3).T @ flat + prior
         slope = weighted.reshape(-1, 3).T @ unlike.reshape(-1)
-        move = -np.linalg.solve(hessian, slope + prior @ (at - begin))
+        move = -np.linalg.solve(hessian, slope + prior @ (at - start))
         length = float(np.hypot(move[0], move[1]))
         at = at + move * min(1.0, 2.0 / max(length, 1e-9))
-        if length < _STILL:
+        # The rim of the target moves, too, when it turns.
+        if length + abs(float(move[2])) * radius < _STILL:
             break
     return _judge(target, sheet, at, most_farther_m, hessian, likeness)
 
 
-def _look(sheet: Sheet, at: Array, shape: tuple[int, ...]) -> tuple[Plane, Plane, Mask, Mask]:
+def _look(target: Print, sheet: Sheet, at: Array) -> tuple[Plane, Plane, Mask, Mask]:
     """Colour, relief, whether it was measured and whether it is inside, as the print lies."""
-    rows, columns = shape
-    cos, sin = np.cos(at[2]), np.sin(at[2])
-    turn = np.array([[cos, -sin], [sin, cos]])
-    start = at[:2] - turn @ [columns // 2, rows // 2]
-    way = np.column_stack([turn, start])
-    size = (columns, rows)
-    flags = cv2.WARP_INVERSE_MAP
-    colour = cv2.warpAffine(sheet.colour, way, size, flags=flags | cv2.INTER_LINEAR)
+    rows, columns = target.on.shape
+    left, top = target.sheet.middle
+    x = np.arange(columns, dtype=np.float32) + np.float32(at[0] - left)
+    y = np.arange(rows, dtype=np.float32) + np.float32(at[1] - top)
+    moved = target.flow * np.float32(at[2])
+    across, down = moved[..., 0] + x, moved[..., 1] + y[:, None]
+    colour = cv2.remap(sheet.colour, across, down, cv2.INTER_LINEAR)
     # Depth must not be mixed across holes and edges.
     layers = np.dstack([sheet.relief, sheet.deep, sheet.inside]).astype(np.float32)
-    found = cv2.warpAffine(layers, way, size, flags=flags | cv2.INTER_NEAREST)
+    found = cv2.remap(layers, across, down, cv2.INTER_NEAREST)
     relief = found[..., 0].astype(np.float32)
     return colour.astype(np.float32), relief, found[..., 1] > 0, found[..., 2] > 0
 
@@ -176,7 +169,7 @@ def _judge(
     likeness: Likeness,
 ) -> Alignment:
     known = target.sheet
-    colour, relief, deep, inside = _look(sheet, at, known.relief.shape)
+    colour, relief, deep, inside = _look(target, sheet, at)
     farther = _farther(target, relief, deep, most_farther_m, likeness)
     both = deep & known.deep
     change = relief - np.float32(farther) - known.relief

@@ -23,6 +23,8 @@ _COARSE_FROM = 24
 _CLEARLY = 0.06
 # Of a target that is not hidden this share can be seen, or more.
 _WHOLE = 0.98
+# Surfaces that are seen at a flatter angle than this (its sine) tell little of how regions change.
+_STEEP = 0.2
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class FollowSettings:
     most_drift_m: float = 0.02
     renew_below: float = 0.85
     renew_above: float = 0.75
-    renew_turn: float = 0.15
+    renew_turn: float = 0.35
     renew_scale: float = 0.1
     likeness: Likeness = field(default_factory=Likeness)
 
@@ -121,7 +123,8 @@ class Follower:
         self._print = self._drawn = take_print(
             frame, place.region, place.pixel, float(place.point[2]), self._settings.most_radius_px
         )
-        self._turn_before, self._turn = 0.0, 0.0
+        # About the z axis of the frame that does not move: things on a floor turn about it.
+        self._turn = self._print_turn = 0.0
         self._drift = np.zeros((3, 3))
         self._pixel, self._point = place.pixel, place.point
         self._stamp_ns, self._lost = frame.stamp_ns, False
@@ -150,7 +153,8 @@ class Follower:
     # --- finding ------------------------------------------------------------------------------
     def _find(self, frame: RgbdFrame, guess: Array) -> tuple[Sheet, Alignment] | None:
         settings = self._settings
-        target = self._drawn = seen_at(self._print, guess, self._view.T @ self._print_view)
+        since = self._view.T @ _about_z(self._turn - self._print_turn) @ self._print_view
+        target = self._drawn = seen_at(self._print, guess, since, self._view[2])
         pixel = frame.camera.project(guess[None])[0]
         if not np.isfinite(pixel).all():
             return None
@@ -163,7 +167,7 @@ class Follower:
         if not sheet.inside.any():
             return None
         fits = [
-            align(target, sheet, (x, y, self._turn), reach, settings.likeness)
+            align(target, sheet, (x, y), reach, settings.likeness)
             for x, y in self._candidates(sheet, margin)
         ]
         fits = sorted(
@@ -244,7 +248,7 @@ class Follower:
         jitter[:2, :2] += across
         was_lost, self._lost = self._lost, False
         self._pixel, self._point, self._stamp_ns = pixel, point, frame.stamp_ns
-        self._turn = fit.turn
+        self._turn += fit.turn
         place = self._place(frame, pixel, point, jitter)
         drift = float(np.sqrt(np.linalg.eigvalsh(self._drift)[-1]))
         if drift > self._settings.most_drift_m:
@@ -261,27 +265,28 @@ class Follower:
         self, frame: RgbdFrame, pixel: tuple[float, float], point: Array, jitter: Array
     ) -> Place:
         anchor = self._anchor
-        turn = self._turn_before + self._turn
-        cos, sin = np.cos(turn), np.sin(turn)
-        about = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
-        since = self._view.T @ self._anchor_view
+        since = self._view.T @ _about_z(self._turn) @ self._anchor_view
         both = np.kron(np.eye(2), since)
         covariance = both @ anchor.covariance @ both.T
         covariance[:3, :3] += jitter + self._drift
-        scale = float(anchor.point[2] / point[2]) * frame.camera.fx / self._focal
-        region = _moved(
-            anchor.region, anchor.pixel, pixel, scale * about[:2, :2], frame.depth_m.shape
-        )
+        rotation = since @ anchor.rotation
+        # The region goes along as if it lay in the surface at the target's point.
+        now = _on_picture(frame.camera.fx, point, rotation)
+        before = _on_picture(self._focal, anchor.point, anchor.rotation)
+        way = np.eye(2) * float(anchor.point[2] / point[2]) * frame.camera.fx / self._focal
+        if abs(np.linalg.det(before)) > _STEEP * (self._focal / anchor.point[2]) ** 2:
+            way = now @ np.linalg.inv(before)
+        region = _moved(anchor.region, anchor.pixel, pixel, way, frame.depth_m.shape)
         return replace(
-            anchor, point=point, rotation=about @ since @ anchor.rotation, covariance=covariance,
-            pixel=pixel, snapped_px=0.0, region=region,
+            anchor, point=point, rotation=rotation, covariance=covariance, pixel=pixel,
+            snapped_px=0.0, region=region,
         )  # fmt: skip
 
     def _should_renew(self, fit: Alignment, depth_m: float) -> bool:
         settings = self._settings
         changed = (
             fit.alike < settings.renew_below
-            or abs(fit.turn) > settings.renew_turn
+            or abs(self._turn - self._print_turn) > settings.renew_turn
             or abs(depth_m / self._print.depth_m - 1) > settings.renew_scale
         )
         # Remembering anew while something is in front would remember that, too.
@@ -297,18 +302,28 @@ class Follower:
     ) -> None:
         target = self._drawn
         scale = target.grain_m * frame.camera.fx / depth_m
-        cos, sin = np.cos(fit.turn) * scale, np.sin(fit.turn) * scale
         kept = cv2.morphologyEx(
             (fit.agreeing & target.on).astype(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)
         )
         region = _moved(
-            kept > 0, target.sheet.middle, pixel, np.array([[cos, -sin], [sin, cos]]),
-            frame.depth_m.shape,
+            kept > 0, target.sheet.middle, pixel, scale * np.eye(2), frame.depth_m.shape,
         )  # fmt: skip
         self._print_view = self._view
         self._print = take_print(frame, region, pixel, depth_m, self._settings.most_radius_px)
-        self._turn_before, self._turn = self._turn_before + fit.turn, 0.0
+        self._print_turn = self._turn
         self._drift = self._drift + jitter
+
+
+def _about_z(angle: float) -> Array:
+    cos, sin = np.cos(angle), np.sin(angle)
+    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1.0]])
+
+
+def _on_picture(focal: float, point: Array, rotation: Array) -> Array:
+    """Pixels per metre along x and y of a surface at a point, shape (2, 2)."""
+    axes = rotation[:, :2]
+    pixels: Array = focal / point[2] * (axes[:2] - np.outer(point[:2] / point[2], axes[2]))
+    return pixels
 
 
 def _doubtful(fits: list[Alignment], target: Print) -> bool:

@@ -21,13 +21,14 @@ from roborefer_perception.core.sheets import Plane, Print, slopes_of
 _CORRECTIONS = 2
 
 
-def seen_at(target: Print, point: Array, rotation: Array) -> Print:
+def seen_at(target: Print, point: Array, rotation: Array, axis: Array) -> Print:
     """Draw a print as it looks at another place.
 
     Args:
         target: As it was seen.
         point: Where its point is now, in the optical frame, metres, shape (3,).
         rotation: Takes directions in the optical frame of then to that of now, shape (3, 3).
+        axis: The target may turn about this direction, in the optical frame of now, shape (3,).
 
     Returns:
         A print of the same size and grain.
@@ -40,6 +41,9 @@ def seen_at(target: Print, point: Array, rotation: Array) -> Print:
     # Elements are metres at the depth of the point.
     spread = np.float32(point[2] / target.grain_m)
     landed = (places[..., :2] / depth[..., None] - middle) * spread
+    swing = np.cross(axis.astype(np.float32), places - point.astype(np.float32))
+    flow = swing[..., :2] - places[..., :2] * (swing[..., 2:] / depth[..., None])
+    flow *= spread / depth[..., None]
     left, top = target.sheet.middle
     columns, rows = np.meshgrid(
         np.arange(shape[1], dtype=np.float32) - left, np.arange(shape[0], dtype=np.float32) - top
@@ -70,6 +74,7 @@ def seen_at(target: Print, point: Array, rotation: Array) -> Print:
         on=behind[..., 1] > 0,
         slopes=slopes_of(drawn.colour),
         surface=behind[..., 0],
+        flow=_pick(flow, source, (left, top), cv2.INTER_LINEAR),
     )
 
 

@@ -77,6 +77,8 @@ class Print:
         offsets: Place of every element minus that of the target's point, in the optical frame of
             the picture, metres, float32, shape (rows, columns, 3).
         surface: Relief of the target, also in the holes of what was measured and around it.
+        flow: Columns and rows by which elements move per radian when the target turns about the
+            axis that it may turn about, float32, shape (rows, columns, 2).
     """
 
     sheet: Sheet
@@ -87,6 +89,7 @@ class Print:
     slopes: Plane
     offsets: Plane
     surface: Plane
+    flow: Plane
 
 
 def lay_out(
@@ -155,6 +158,7 @@ def take_print(
     return Print(
         sheet, weight, on & sheet.inside, grain, depth_m, slopes_of(sheet.colour),
         _offsets(frame, sheet, surface, pixel, depth_m), surface,
+        np.zeros((*on.shape, 2), np.float32),
     )  # fmt: skip
 
 

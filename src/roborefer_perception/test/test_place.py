@@ -155,7 +155,7 @@ def test_snapping_is_bounded():
 
 @pytest.mark.parametrize("kind", [Kind.UNKNOWN, Kind.FREE_SPACE])
 def test_a_measured_pixel_of_the_table_beside_a_thing_stays_on_the_table(kind):
-    pixel = (ball_edge() + 5.0, 240.0)
+    pixel = (ball_edge() + 8.0, 240.0)
 
     place = locate(noisy(a_ball_on_a_table()), CAMERA, pixel, kind)
 

@@ -62,7 +62,7 @@ def locate(
 
     A thing (OBJECT, PART) that the pixel misses by little is snapped to. FREE_SPACE lies on the
     plane around it. UNKNOWN becomes what lies there: FREE_SPACE on a support, else OBJECT; it
-    stays UNKNOWN where no support is seen.
+    stays UNKNOWN where no support is seen. Only from closely beside a thing is it snapped to.
 
     Args:
         depth_m: Along the optical axis, metres, shape (height, width) as the camera has it; 0 or

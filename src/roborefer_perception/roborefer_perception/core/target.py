@@ -30,6 +30,7 @@ class LocateSettings:
         noise: Of the depth camera.
         segment: What counts as one surface.
         snap_px: How far a pixel may be moved onto the thing that it just missed, pixels.
+        unasked_snap_px: The same for a measured pixel of the support when no kind was asked.
         bridge_px: How far away the readings may be that stand for a hole, pixels.
         fit_m: Radius of the surface that is fitted, metres.
         wide_m: The same where the surface is smooth enough, metres.
@@ -45,6 +46,7 @@ class LocateSettings:
     noise: DepthNoise = field(default_factory=DepthNoise)
     segment: SegmentSettings = field(default_factory=SegmentSettings)
     snap_px: float = 8.0
+    unasked_snap_px: float = 3.0
     bridge_px: int = 8
     fit_m: float = 0.008
     wide_m: float = 0.018
@@ -91,26 +93,19 @@ def choose_thing(
     if label:
         return Target(_bridged(window, window.things == label, settings), at, 0.0, found)
     on_support = bool(window.on_support[row, column])
-    here = window.on_support | (window.things > 0)
-    wanted = window.things > 0 if kind in _THINGS else here
-    if not on_support or kind in _THINGS:
-        spot, distance = _nearest(wanted, at, settings.snap_px)
-        if spot is not None and window.things[spot] and not on_support:
-            spot, distance = _foremost(window, at, settings.snap_px)
-        if spot is None and kind in _THINGS:
-            spot, distance = _nearest(here, at, settings.snap_px)
-        if spot is not None and window.things[spot]:
-            region = _bridged(window, window.things == window.things[spot], settings)
-            if region[row, column]:
-                return Target(region, at, 0.0, found)
-            return Target(region, (float(spot[1]), float(spot[0])), distance, found)
-        if spot is None and not on_support:
-            _, away = _nearest(here, at, np.inf)
-            raise ReferFailure(
-                Reason.NO_VALID_DEPTH,
-                f"no depth was measured at the pixel, and the nearest surface is {away:.0f} px"
-                f" away (allowed: {settings.snap_px:.0f}); choose another point, or look again",
-            )
+    spot, distance = _missed(window, at, kind, on_support, settings)
+    if spot is not None:
+        region = _bridged(window, window.things == window.things[spot], settings)
+        if region[row, column]:
+            return Target(region, at, 0.0, found)
+        return Target(region, (float(spot[1]), float(spot[0])), distance, found)
+    if not on_support and _nearest(window.on_support, at, settings.snap_px)[0] is None:
+        _, away = _nearest(window.on_support | (window.things > 0), at, np.inf)
+        raise ReferFailure(
+            Reason.NO_VALID_DEPTH,
+            f"no depth was measured at the pixel, and the nearest surface is {away:.0f} px"
+            f" away (allowed: {settings.snap_px:.0f}); choose another point, or look again",
+        )
     found = Kind.FREE_SPACE if kind == Kind.UNKNOWN else kind
     return Target(_bridged(window, window.on_support, settings), at, 0.0, found, level=True)
 
@@ -196,6 +191,26 @@ def _bridged(window: Window, region: Mask, settings: LocateSettings) -> Mask:
     closed = cv2.morphologyEx(region.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
     bridged: npt.NDArray[np.bool_] = region | (closed & ~window.good)
     return bridged
+
+
+def _missed(
+    window: Window,
+    at: tuple[float, float],
+    kind: Kind,
+    on_support: bool,
+    settings: LocateSettings,
+) -> tuple[tuple[int, int] | None, float]:
+    """Row and column of the thing that a pixel beside it means, and its distance; None: none."""
+    things = window.things > 0
+    if on_support:
+        # A thing that was asked for is near; otherwise only its very edge is more likely meant.
+        reach = {Kind.UNKNOWN: settings.unasked_snap_px, Kind.INSIDE: 0.0}
+        return _nearest(things, at, reach.get(kind, settings.snap_px))
+    nearest = things if kind in _THINGS else things | window.on_support
+    spot, distance = _nearest(nearest, at, settings.snap_px)
+    if spot is None or not things[spot]:
+        return None, distance
+    return _foremost(window, at, settings.snap_px)
 
 
 def _foremost(

@@ -94,6 +94,8 @@ def choose_thing(
         return Target(_bridged(window, window.things == label, settings), at, 0.0, found)
     on_support = bool(window.on_support[row, column])
     spot, distance = _missed(window, at, kind, on_support, settings)
+    if spot is not None and on_support and not _is_measured(window, spot, settings):
+        spot = None
     if spot is not None:
         region = _bridged(window, window.things == window.things[spot], settings)
         if region[row, column]:
@@ -108,6 +110,13 @@ def choose_thing(
         )
     found = Kind.FREE_SPACE if kind == Kind.UNKNOWN else kind
     return Target(_bridged(window, window.on_support, settings), at, 0.0, found, level=True)
+
+
+def _is_measured(window: Window, spot: tuple[int, int], settings: LocateSettings) -> bool:
+    """Whether a thing has readings at a place; rims of holes may look like things and have none."""
+    readings = window.good & (window.things == window.things[spot])
+    near = within(readings, (float(spot[1]), float(spot[0])), settings.bridge_px)
+    return len(near[0]) >= settings.least_readings
 
 
 def choose_free_space(

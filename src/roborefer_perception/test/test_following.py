@@ -173,6 +173,16 @@ def test_of_two_twins_none_is_chosen_after_the_target_was_lost():
     assert all(follower.update(stage.frame(1 + number / 10)).lost for number in range(5))
 
 
+def test_after_a_gap_a_target_must_be_told_from_its_twin():
+    card = Card((-0.09, 0.0, 0.8))
+    stage = Stage([card, Card((0.09, 0.0, 0.8))])
+    first = stage.frame()
+    follower = Follower(first, stage.place(first, card))
+
+    assert not follower.update(stage.frame(0.1)).lost
+    assert follower.update(stage.frame(1.5)).lost
+
+
 def test_a_camera_that_moves_and_turns_keeps_a_thing_that_stands():
     card = Card((0.0, 0.0, 0.8))
     stage = Stage([card, Card((0.25, 0.1, 1.0), seed=7, colour=(40, 160, 70))])

@@ -217,3 +217,24 @@ def test_pictures_without_transform_are_left_out():
         bench.intake.refuse = False
 
         assert not bench.show(0.2).lost
+
+
+def test_a_defect_ends_following_and_nothing_else():
+    with running() as bench:
+        bench.start()
+        failed = threading.Event()
+
+        class Broken:
+            stamp_ns = 0
+
+            def decoded(self):
+                failed.set()
+                raise ZeroDivisionError
+
+        for listener in list(bench.intake.listeners):
+            listener(Broken())
+        assert failed.wait(TIMEOUT_S)
+
+        bench.start()
+
+        assert not bench.show(0.2).lost

@@ -21,6 +21,8 @@ _NS = 1e-9
 _COARSE_FROM = 24
 # What was lost and is found again must be this much more alike than anything else.
 _CLEARLY = 0.06
+# A target that has not been seen for longer may be anywhere around, seconds.
+_GAP_S = 0.5
 # Of a target that is not hidden this share can be seen, or more.
 _WHOLE = 0.98
 # Surfaces that are seen at a flatter angle than this (its sine) tell little of how regions change.
@@ -142,6 +144,9 @@ class Follower:
                 (3, 3).
         """
         self._view = np.eye(3) if view is None else view
+        if abs(frame.stamp_ns - self._stamp_ns) * _NS > _GAP_S:
+            # So much may have happened that it must be recognised as if it had been lost.
+            self._lost = True
         guess = self._point if expected is None else np.asarray(expected, float)
         found = self._find(frame, guess) if guess[2] > 0.05 else None
         if found is None:

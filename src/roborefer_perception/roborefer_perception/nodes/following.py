@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,7 +85,7 @@ class Following:
     def active(self) -> bool:
         """Whether something is being followed."""
         with self._lock:
-            return self._chase is not None
+            return self._chase is not None and not self._chase.stopped
 
     def start(
         self, name: UUID, target_frame: str, referred: Referred, requery: Requery | None = None
@@ -108,9 +109,9 @@ class Following:
         )  # fmt: skip
         with self._lock:
             before, self._chase = self._chase, chase
+            if before is not None:
+                before.stop()
             chase.start()
-        if before is not None:
-            before.stop()
 
     def stop(self) -> bool:
         """Follow nothing any more; nothing is published afterwards.
@@ -135,7 +136,11 @@ class Following:
 
 
 class _Chase:
-    """One reference that is followed, with the threads that do it."""
+    """One reference that is followed, with the threads that do it.
+
+    Attributes:
+        stopped: Whether nothing is published any more.
+    """
 
     def __init__(
         self,
@@ -158,13 +163,22 @@ class _Chase:
         self._changed = threading.Condition()
         self._newest: RawFrame | None = None
         self._answer: Referred | None = None
-        self._wanted = self._stopped = self._lost = False
+        self._wanted = self.stopped = self._lost = False
         self._remove: Callable[[], None] = lambda: None
-        self._threads = [threading.Thread(target=self._follow, name="following", daemon=True)]
+        self._threads = [self._thread(self._follow, "following")]
         if requery is not None:
-            self._threads.append(
-                threading.Thread(target=self._ask, name="asking again", daemon=True)
-            )
+            self._threads.append(self._thread(self._ask, "asking again"))
+
+    def _thread(self, work: Callable[[], None], name: str) -> threading.Thread:
+        def run() -> None:
+            try:
+                work()
+            except Exception:
+                # A defect; it ends this chase and nothing else.
+                self._logger.error(f"{name} failed; refer again\n{traceback.format_exc()}")
+                self.stop()
+
+        return threading.Thread(target=run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -173,10 +187,11 @@ class _Chase:
             thread.start()
 
     def stop(self) -> None:
-        """End; the threads do so on their own."""
-        self._remove()
+        """End; the threads do so on their own. Calling it twice is allowed."""
+        remove, self._remove = self._remove, lambda: None
+        remove()
         with self._changed:
-            self._stopped = True
+            self.stopped = True
             self._changed.notify_all()
 
     def join(self) -> None:
@@ -190,15 +205,15 @@ class _Chase:
             self._changed.notify_all()
 
     def _check(self) -> None:
-        if self._stopped:
+        if self.stopped:
             raise ReferFailure(Reason.CANCELED, "following was stopped")
 
     # --- following ----------------------------------------------------------------------------
     def _follow(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._newest is not None)
-                if self._stopped:
+                self._changed.wait_for(lambda: self.stopped or self._newest is not None)
+                if self.stopped:
                     return
                 raw, self._newest = self._newest, None
                 answer, self._answer = self._answer, None
@@ -228,7 +243,7 @@ class _Chase:
             sighting, frame, self._name, self._target_frame, self._last_query_ns
         )
         with self._changed:
-            if self._stopped:
+            if self.stopped:
                 return
             self._publisher.publish(message)
         if sighting.lost != self._lost:
@@ -254,8 +269,8 @@ class _Chase:
         assert self._requery is not None
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or self._wanted)
-                if self._stopped:
+                self._changed.wait_for(lambda: self.stopped or self._wanted)
+                if self.stopped:
                     return
             try:
                 answer = self._requery(self._check)

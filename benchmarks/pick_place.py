@@ -248,14 +248,24 @@ class Job:
     only: str = ""
 
 
-def run(job: Job) -> Run:
-    """Do one scene from beginning to end."""
+Draw = Callable[[Cell, View, DepthView, int, str], Request | None]
+Judge = Callable[[Cell, Request, dict[str, Array], Run], None]
+
+
+def run(job: Job, draw: Draw, judge: Judge) -> Run:
+    """Do one scene from beginning to end.
+
+    Args:
+        job: Which scene.
+        draw: Says what is asked for; None leaves the scene out.
+        judge: Fills in what came of it, by the truth.
+    """
     seed, noise, film, clutter = job.seed, job.noise, job.film, job.clutter
     cell = random_cell(seed, clutter)
     simulation = Simulation(cell)
     body = SimulatedBody(simulation, SensorModel() if noise else PERFECT, seed)
     try:
-        request = draw_request(cell, body.truth, body.first.view, seed, job.only)
+        request = draw(cell, body.truth, body.first.view, seed, job.only)
         if request is None:
             return Run(seed, category="left_out")
         result = Run(seed, request.name.partition("_")[2].rpartition("_")[0])
@@ -329,10 +339,10 @@ def judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) -
 # ---- figures -----------------------------------------------------------------------------
 
 
-def run_safely(job: Job) -> tuple[bool, Run]:
+def run_safely(job: Job, draw: Draw = draw_request, judge: Judge = judge) -> tuple[bool, Run]:
     """Turn a defect of the program into a failure of its scene."""
     try:
-        return job.noise, run(job)
+        return job.noise, run(job, draw, judge)
     except Exception as error:
         message = f"{type(error).__name__}: {error}"
         return job.noise, Run(job.seed, category="defect", message=message)

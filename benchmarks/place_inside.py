@@ -19,7 +19,6 @@ import argparse
 import json
 import os
 import platform
-import sys
 from collections import Counter
 from dataclasses import replace
 from importlib import metadata
@@ -27,11 +26,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import pick_place
-from pick_place import CATEGORIES, PROCESSES, SHIFT_M, TILT_RAD, Job, Request, Run
-
-# The graphics were chosen by what comes first.
-import numpy as np  # isort: skip
+import numpy as np
+from pick_place import (
+    CATEGORIES,
+    PROCESSES,
+    SHIFT_M,
+    TILT_RAD,
+    Job,
+    Request,
+    Run,
+    footprint_middle,
+    radius_of,
+    run_all,
+    run_safely,
+)
 from roborefer_grasping.core.robot import Array
 from roborefer_sim.core.camera import View
 from roborefer_sim.core.cell import Cell, Placed
@@ -92,7 +100,7 @@ def _spot(
 ) -> tuple[tuple[int, int], Array] | None:
     """A pixel of a container's floor around which a thing fits, and where that is."""
     pose = cell.pose_of(container.name)
-    radius = pick_place.radius_of(thing.make)
+    radius = radius_of(thing.make)
     number = next(n for n, name in cell.body_ids().items() if name == container.name)
     low = view.points[..., 2] < pose[2, 3] + DEEP_M * container.make.scale / 2
     pixels = np.argwhere((truth.bodies == number) & low)
@@ -114,7 +122,7 @@ def judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) -
         if t.make.thing.key in CONTAINERS and within(t, before[t.name], point, 0.0)
     )  # fmt: skip
     make = placed[request.name].make
-    middle = pick_place.footprint_middle(cell, request.name, make)
+    middle = footprint_middle(cell, request.name, make)
     result.error_m = float(np.hypot(*(middle - request.goal)))
     lowest = cell.pose_of(request.name)[2, 3]
     inside = container.make.thing.inside
@@ -141,10 +149,9 @@ def judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) -
     result.thing += f" into {container.make.thing.key}"
 
 
-def run_safely(job: Job) -> tuple[bool, Run]:
+def run_inside(job: Job) -> tuple[bool, Run]:
     """As in `pick_place`, with this request and this judge."""
-    pick_place.draw_request, pick_place.judge = draw_request, judge
-    return pick_place.run_safely(job)
+    return run_safely(job, draw_request, judge)
 
 
 def main() -> None:
@@ -165,7 +172,7 @@ def main() -> None:
         for noise in sensors
     ]
     runs: dict[bool, list[Run]] = {False: [], True: []}
-    for noise, one in pick_place.run_all(jobs, args.processes, run_safely):
+    for noise, one in run_all(jobs, args.processes, run_inside):
         runs[noise].append(one)
         if one.category not in ("", "left_out"):
             sensor = "noise" if noise else "perfect"
@@ -209,4 +216,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -79,7 +79,7 @@ class CellBody:
         camera = self.cell.layout.camera
         k = pinhole_of(camera)
         sensor = SensorModel() if self.noise else PERFECT
-        seen = measure(self.camera.take(), camera.focal, sensor, self._rng)
+        seen = measure(self.camera.take(masks=False), camera.focal, sensor, self._rng)
         view = DepthView(seen.depth_m, k.fx, k.fy, k.cx, k.cy, camera.t_world_optical)
         return Look(view, self.joints(), self.jaw(), self.now_ns())
 

@@ -12,13 +12,22 @@ from roborefer_msgs.action import Pick
 from roborefer_msgs.msg import ErrorCode
 
 
-def test_a_block_is_picked_on_ways_that_move_group_planned(start):
+def test_a_block_is_picked_on_ways_of_move_group_and_without_one_nothing_moves(start):
     with start({"planner.engine": "moveit"}) as bench:
-        group = FakeMoveGroup(bench.client.context)
-        bench.client.executor.add_node(group.node)
         bench.spawn("library:block?color=red", "block", 0.45, 0.05)
         assert bench.transition("configure")
         assert bench.transition("activate")
+
+        def pick():
+            goal = Pick.Goal(reference=bench.reference(0.45, 0.05, 0.045))
+            return bench.send("pick", goal).result()
+
+        alone = pick()
+        assert alone.error_code == ErrorCode.ARM_PLANNER_UNAVAILABLE, alone.error_msg
+        assert "move_group" in alone.error_msg
+
+        group = FakeMoveGroup(bench.client.context)
+        bench.client.executor.add_node(group.node)
         planner = bench.arm._planner
         tell = planner.set_world
 
@@ -28,25 +37,10 @@ def test_a_block_is_picked_on_ways_that_move_group_planned(start):
             tell(world)
 
         planner.set_world = set_world
-        goal = Pick.Goal(reference=bench.reference(0.45, 0.05, 0.045))
-
-        result = bench.send("pick", goal).result()
+        result = pick()
 
         assert result.error_code == ErrorCode.SUCCESS, result.error_msg
         assert result.held_object.held
         assert bench.where("block")[2] > 0.1
         assert len(group.scenes) > 2
         group.released.set()
-
-
-def test_without_a_move_group_the_goal_says_what_is_missing(start):
-    with start({"planner.engine": "moveit"}) as bench:
-        bench.spawn("library:block?color=red", "block", 0.45, 0.05)
-        assert bench.transition("configure")
-        assert bench.transition("activate")
-        goal = Pick.Goal(reference=bench.reference(0.45, 0.05, 0.045))
-
-        result = bench.send("pick", goal).result()
-
-        assert result.error_code == ErrorCode.ARM_PLANNER_UNAVAILABLE, result.error_msg
-        assert "move_group" in result.error_msg

@@ -278,7 +278,7 @@ def test_what_is_dropped_on_the_way_to_its_place_is_lost(make_body, make_task):
 
 
 @pytest.mark.parametrize(
-    "share", [0.04, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.5, 0.95))]
+    "share", [pytest.param(share, marks=pytest.mark.slow) for share in (0.04, 0.5, 0.95)]
 )
 def test_a_place_that_was_stopped_half_way_down_can_be_asked_for_again(
     make_body, make_task, share

@@ -45,7 +45,7 @@ def moved(make_body, make_task):
 PLACE = np.array([*TO, 0.0])
 
 
-@pytest.mark.parametrize("key", ["block", "soup_can", "ball", "bowl", "carton", "banana"])
+@pytest.mark.parametrize("key", ["block", "bowl", "carton", "banana"])
 def test_a_noisy_sensor_finds_the_thing_within_the_uncertainty_that_is_told(moved, key):
     before, now, footprint = moved(key)
 
@@ -134,7 +134,11 @@ def take_away(qpos):
 
 @pytest.mark.parametrize(
     ("fault", "said"),
-    [(tip_over, "fallen over"), (push, "from its place"), (take_away, "nothing new")],
+    [
+        (tip_over, "fallen over"),
+        (take_away, "nothing new"),
+        pytest.param(push, "from its place", marks=pytest.mark.slow),
+    ],
 )
 def test_what_does_not_stand_at_its_place_is_said_to_be_missed(make_body, make_task, fault, said):
     body = make_body(("soda_can", *FROM, 0.0, 1.0), noise=True)

@@ -47,6 +47,8 @@ from roborefer_perception.nodes.outputs import Outputs
 
 # A query blocks one thread of the executor; the others serve callbacks meanwhile.
 _THREADS = 8
+# Results are kept so long for who asks late; the usual quarter of an hour would be megabytes.
+_KEEP_RESULT_S = 30
 # Deactivation waits this long for queries to notice.
 _END_S = 5.0
 
@@ -79,7 +81,7 @@ class Referrer(LifecycleNode):
         self._group = ReentrantCallbackGroup()
         self._server = ActionServer(
             self, Refer, "refer", self._execute, callback_group=self._group,
-            cancel_callback=lambda goal: CancelResponse.ACCEPT,
+            cancel_callback=lambda goal: CancelResponse.ACCEPT, result_timeout=_KEEP_RESULT_S,
         )  # fmt: skip
         self.create_service(
             Trigger, "stop_following", self._on_stop_following, callback_group=self._group

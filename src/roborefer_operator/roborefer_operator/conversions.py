@@ -28,6 +28,7 @@ def reference_from_msg(message: SpatialReference) -> Reference:
         stamp_ns=nanoseconds(message.header.stamp),
         kind=int(message.kind),
         label=message.label or message.instruction,
+        words=message.instruction,
         confidence=float(message.confidence),
         frame=frame,
         position=(at.x, at.y, at.z) if frame else None,

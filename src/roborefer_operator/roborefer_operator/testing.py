@@ -9,7 +9,7 @@ and nothing collides: it proves how tasks are carried out, not that a robot coul
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from roborefer_operator.core.codes import CODES
 from roborefer_operator.core.language.steps import Context, Verb
@@ -20,6 +20,7 @@ from roborefer_operator.core.ports import (
     Outcome,
     Pending,
     Reference,
+    Samples,
     Wish,
 )
 
@@ -79,6 +80,7 @@ class WordWorld:
     verbs: frozenset[Verb] = frozenset(Verb)
     time_ns: int = 1_000_000_000
     splitter: Callable[[str, Context], Pending] | None = None
+    hearing: Callable[[Samples], Pending] | None = None
     moved_names: set[str] = field(default_factory=set)
     _counts: dict[str, int] = field(default_factory=dict)
 
@@ -97,6 +99,10 @@ class WordWorld:
     def moved(self, reference: Reference) -> bool:
         """Whether it was moved by hand since."""
         return reference.label in self.moved_names
+
+    def hear(self, samples: Samples) -> Pending | None:
+        """Recognise speech, if there is somebody who can."""
+        return self.hearing(samples) if self.hearing else None
 
     def split(self, sentence: str, context: Context) -> Pending | None:
         """Ask the language model, if there is one."""
@@ -164,6 +170,11 @@ class WordWorld:
         )
 
     def _found(self, wish: Wish) -> Outcome:
+        found = self._look_for(wish)
+        named = replace(found, references=tuple(_named(found.references, wish)))
+        return replace(named, candidates=tuple(_named(found.candidates, wish)))
+
+    def _look_for(self, wish: Wish) -> Outcome:
         if wish.pixel is not None:
             name = self._at(wish.pixel)
             kind = KIND_OBJECT if name else KIND_FREE_SPACE
@@ -186,3 +197,9 @@ class WordWorld:
             said = f"'{wish.phrase}' fits {len(fits)} things"
             return Outcome(CODES["REFER_AMBIGUOUS"], said, candidates=tuple(fits))
         return Outcome(references=(fits[0],))
+
+
+def _named(references: tuple[Reference, ...], wish: Wish) -> list[Reference]:
+    """Let references say which words were looked for."""
+    words = "" if wish.pixel else wish.phrase
+    return [replace(reference, words=words) for reference in references]

@@ -4,9 +4,13 @@
 
 import contextlib
 import os
+import sys
 import threading
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
 
 
 class Bench:

@@ -17,17 +17,29 @@ def undoing(last: TaskRun, holding: bool) -> list[StepRun]:
         holding: Whether the gripper holds something, which is what was picked last.
     """
     steps: list[StepRun] = []
-    done = [s for s in last.steps if s.state is StepState.SUCCEEDED and s.reference]
+    done = [s for s in _done(last, holding) if s.reference and not last.plan_only]
     for number, step in reversed(list(enumerate(done))):
         if step.verb is not Verb.PICK or step.reference is None:
             continue
         after = done[number + 1] if number + 1 < len(done) else None
         if after is not None and after.verb is Verb.PLACE and after.reference is not None:
-            steps.append(StepRun(Verb.PICK, step.phrase, after.reference.pixel))
+            steps.append(StepRun(Verb.PICK, step.phrase, after.reference.pixel, back=True))
         elif not holding:
             continue
-        steps.append(StepRun(Verb.PLACE, "where it was", step.reference.pixel, KIND_FREE_SPACE))
+        steps.append(
+            StepRun(Verb.PLACE, "where it was", step.reference.pixel, KIND_FREE_SPACE, back=True)
+        )
     return steps
+
+
+def _done(last: TaskRun, holding: bool) -> list[StepRun]:
+    """Return the steps that had an effect."""
+    begun = [s for s in last.steps if s.attempts or s.state is StepState.SUCCEEDED]
+    done = [s for s in begun if s.state is StepState.SUCCEEDED]
+    if holding and begun and begun[-1] not in done and begun[-1].verb is Verb.PICK:
+        # It was interrupted with the thing in the hand.
+        done.append(begun[-1])
+    return done
 
 
 def corrected(last: TaskRun, said: Correction, holding: bool) -> list[StepRun]:
@@ -40,6 +52,8 @@ def corrected(last: TaskRun, said: Correction, holding: bool) -> list[StepRun]:
     """
     steps = []
     for step in last.steps:
+        if step.back:
+            continue
         phrase = step.phrase
         if said.place and step.verb is Verb.PLACE:
             phrase = said.place

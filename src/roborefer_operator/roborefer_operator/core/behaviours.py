@@ -214,6 +214,9 @@ class Leaf(Behaviour):
         if self.policy.camera_fixed:
             # The words would be as ambiguous again when it has to be looked for once more.
             step.pixel = chosen.pixel
+        if problem := _misfit(step, chosen):
+            yield from self.go_on(step, Outcome(CODES["REFER_WRONG_KIND"], problem))
+            return None
         return chosen
 
     def go_on(self, step: StepRun, outcome: Outcome) -> Script:
@@ -238,7 +241,7 @@ class Leaf(Behaviour):
             step.pixel = self.task.clicked
             step.place_kind = KIND_FREE_SPACE if step.verb is Verb.PLACE else KIND_UNKNOWN
         elif reply.kind is ReplyKind.WORDS:
-            step.phrase, step.pixel = reply.text, None
+            step.phrase, step.pixel, step.place_kind = reply.text, None, KIND_UNKNOWN
 
 
 class Words(Leaf):

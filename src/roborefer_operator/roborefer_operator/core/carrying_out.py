@@ -88,8 +88,9 @@ class Confirm(StepLeaf):
                 return
             if reply.kind is ReplyKind.NO:
                 raise StepError(CODES["TASK_DECLINED"], f"the operator said no to: {text}")
-            self.take_reply(self.step, reply, Outcome())
-            self.step.reference = yield from self.find(self.step, fresh=True)
+            meant = self.following if reply.is_place and self.following else self.step
+            self.take_reply(meant, reply, Outcome())
+            meant.reference = yield from self.find(meant, fresh=True)
 
 
 class Act(StepLeaf):

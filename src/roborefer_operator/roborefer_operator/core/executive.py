@@ -9,31 +9,24 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from py_trees.common import Status
-from py_trees.composites import Sequence
 
-from roborefer_operator.core.amending import corrected, undoing
-from roborefer_operator.core.behaviours import Leaf, Needs, Policy, Words
-from roborefer_operator.core.carrying_out import Act, Confirm, Find, LookAgain
+from roborefer_operator.core.behaviours import Policy
 from roborefer_operator.core.codes import CODES
-from roborefer_operator.core.language.grammar import is_stop, read
-from roborefer_operator.core.language.replies import Reply, ReplyKind, read_reply
-from roborefer_operator.core.language.steps import Context, Control, Correction, Plan, Verb
-from roborefer_operator.core.ports import Ended, Outcome, Pending, Ports
-from roborefer_operator.core.tasks import (
-    Question,
-    Source,
-    StepRun,
-    StepState,
-    TaskRun,
-    TaskState,
-)
+from roborefer_operator.core.language.grammar import is_stop
+from roborefer_operator.core.language.replies import Reply, ReplyKind
+from roborefer_operator.core.language.steps import Context, Control
+from roborefer_operator.core.listening import Listening
+from roborefer_operator.core.ports import Outcome, Ports, Samples
+from roborefer_operator.core.running import Run
+from roborefer_operator.core.tasks import Answer, Source, StepState, TaskRun, TaskState
+from roborefer_operator.core.understanding import context_of, is_command, reply_of, understand
 from roborefer_operator.exceptions import Reason, TaskFailure
 
 _NS = 1e9
-# Motion that was canceled must come to rest within this; then the task ends anyway.
-_REST_NS = int(5 * _NS)
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -58,6 +51,7 @@ class Executive:
         policy: Policy | None = None,
         limits: Limits | None = None,
         changed: Callable[[TaskRun], None] = lambda task: None,
+        defect: Callable[[Exception], None] = lambda error: None,
     ) -> None:
         """Begin without tasks.
 
@@ -66,18 +60,17 @@ class Executive:
             policy: How patient it is.
             limits: How much is kept.
             changed: Called with a task whenever something about it is new.
+            defect: Called with what no code has foreseen.
         """
         self._ports, self._policy = ports, policy or Policy()
-        self._limits, self._changed = limits or Limits(), changed
+        self._limits, self._changed, self._defect = limits or Limits(), changed, defect
         self._lock = threading.RLock()
         self._tasks: OrderedDict[str, TaskRun] = OrderedDict()
         self._waiting: deque[TaskRun] = deque()
-        self._running: TaskRun | None = None
-        self._tree: Sequence | None = None
-        self._resting: list[Pending] = []
-        self._rest_until_ns = 0
+        self._run: Run | None = None
+        self._listening = Listening()
         self._stopped = False
-        self._seen: dict[str, str] = {}
+        self._seen: dict[str, object] = {}
 
     # --- from people --------------------------------------------------------------------------
     def instruct(
@@ -100,38 +93,43 @@ class Executive:
             TaskFailure: It is no sentence for this robot now; nothing changed.
         """
         with self._lock:
-            if is_stop(sentence):
-                return self._stop_by_words(sentence, source)
-            asking = self._running
-            if asking is not None and asking.question is not None:
-                columns = [c.pixel[0] for c in asking.question.candidates]
-                reply = read_reply(sentence, columns)
-                if reply.kind is not ReplyKind.WORDS or not _is_command(sentence):
-                    asking.reply = reply
-                    return asking
-            task = self._understand(sentence)
-            if self._stopped:
-                raise TaskFailure(
-                    Reason.STOPPED,
-                    "the stop is set; say 'continue' or publish false on the topic stop first",
-                )
-            if len(self._waiting) >= self._limits.most_waiting:
+            task = self._new(sentence, source, confirm=confirm, waits=wait_for_others)
+            task.words_confidence, task.plan_only = words_confidence, plan_only
+            if deadline_s:
+                task.expires_ns = task.accepted_ns + int(deadline_s * _NS)
+            return self._take(task)
+
+    def listen(
+        self, samples: Samples, *, confirm: bool = False, wait_for_others: bool = False
+    ) -> TaskRun:
+        """Take a sentence as sound; what it says counts from when it is recognised.
+
+        Args:
+            samples: 16000 per second, shape (n,).
+            confirm: As for `instruct`.
+            wait_for_others: As for `instruct`.
+
+        Returns:
+            A task that is being understood.
+
+        Raises:
+            TaskFailure: ENGINE_UNAVAILABLE, QUEUE_FULL.
+        """
+        with self._lock:
+            if len(self._listening) >= self._limits.most_waiting:
                 raise TaskFailure(
                     Reason.QUEUE_FULL,
-                    f"{len(self._waiting)} tasks are waiting already; cancel one or wait",
+                    f"{len(self._listening)} sentences are being recognised already; wait",
                 )
-            task.source, task.words_confidence = source, words_confidence
-            task.confirm, task.plan_only = confirm, plan_only
-            now = self._ports.now_ns()
-            task.accepted_ns, task.expires_ns = (
-                now,
-                now + int(deadline_s * _NS) if deadline_s else 0,
-            )
-            if not wait_for_others:
-                self._preempt()
+            pending = self._ports.hear(samples)
+            if pending is None:
+                raise TaskFailure(
+                    Reason.ENGINE_UNAVAILABLE, "no recogniser of speech is here; type the sentence"
+                )
+            task = self._new("", Source.SPOKEN, confirm=confirm, waits=wait_for_others)
+            task.state, task.message = TaskState.UNDERSTANDING, "listening to what was said"
+            self._listening.add(task, pending)
             self._keep(task)
-            if not task.state.ended:
-                self._waiting.append(task)
             self._tell(task)
             return task
 
@@ -166,7 +164,12 @@ class Executive:
                 )
             if reply.kind is ReplyKind.PIXEL and pixel is None:
                 raise TaskFailure(Reason.INVALID_GOAL, "an answer by click needs a pixel")
-            task.reply, task.clicked = reply, pixel
+            if reply.kind is ReplyKind.WORDS:
+                if is_stop(reply.text):
+                    self._stop_by_words(self._new(reply.text))
+                    return
+                reply = reply_of(question, reply.text, _phrase(task))
+            self._reply(task, reply, pixel)
 
     def cancel(self, task_id: str = "") -> list[str]:
         """End a task, or all of them; what was done stays done.
@@ -210,80 +213,86 @@ class Executive:
         with self._lock:
             return list(reversed(self._tasks.values()))
 
+    def look(self, task: TaskRun, convert: Callable[[TaskRun], _T]) -> _T:
+        """Return what a function makes of a task, which does not change meanwhile."""
+        with self._lock:
+            return convert(task)
+
     @property
     def idle(self) -> bool:
-        """Whether nothing runs, waits, or comes to rest."""
+        """Whether nothing runs, waits, is being recognised, or comes to rest."""
         with self._lock:
-            return self._running is None and not self._waiting and not self._resting
+            return not (self._run or self._waiting or len(self._listening))
 
     def context(self) -> Context:
         """What "it" and "there" stand for now."""
-        target = place = ""
-        for task in self._tasks.values():
-            for step in task.steps:
-                if step.state in (StepState.PENDING, StepState.SKIPPED) and step.reference is None:
-                    continue
-                if step.verb is Verb.PLACE:
-                    place = step.phrase
-                elif step.phrase:
-                    target = step.phrase
-        return Context(self._ports.holding(), target, place)
+        with self._lock:
+            return context_of(list(self._tasks.values()), self._ports.holding())
 
     # --- carrying out -------------------------------------------------------------------------
     def tick(self) -> None:
         """Go on with the current task; call it many times a second."""
         with self._lock:
-            if self._come_to_rest():
-                return
-            if self._running is None and self._waiting:
-                self._begin(self._waiting.popleft())
-            task, tree = self._running, self._tree
-            if task is None or tree is None:
-                return
-            if task.expires_ns and self._ports.now_ns() > task.expires_ns:
+            for heard in self._listening.done(self._ports.now_ns()):
+                self._take_heard(*heard)
+            self._expire()
+            self._come_to_rest()
+            if self._run is None and self._waiting:
+                task = self._waiting.popleft()
+                self._run = Run(task, self._ports, self._policy, lambda: self._before(task))
+            if self._run is not None and not self._run.stopping:
+                self._go_on(self._run)
+
+    def _go_on(self, run: Run) -> None:
+        task = run.task
+        try:
+            status = run.tick()
+        except Exception as error:
+            # Whatever it is, it may end a task, but not the program that can stop the robot.
+            self._defect(error)
+            self._end(task, CODES["INTERNAL_ERROR"], f"a defect of the executive: {error!r}")
+            return
+        if status is Status.SUCCESS:
+            self._finish(task, 0, "")
+        elif status is Status.FAILURE:
+            self._finish(task, task.code, task.error)
+        self._tell(task)
+
+    @property
+    def _running(self) -> TaskRun | None:
+        return self._run.task if self._run is not None else None
+
+    def _take_heard(self, task: TaskRun, outcome: Outcome) -> None:
+        heard = outcome.heard
+        if heard is None:
+            self._finish(task, outcome.code or CODES["INTERNAL_ERROR"], outcome.message)
+            return
+        task.instruction, task.words_confidence = heard.text, heard.confidence
+        try:
+            if not heard.text.strip():
+                raise TaskFailure(
+                    Reason.SPEECH_NOT_UNDERSTOOD, "sound was heard, but no words in it"
+                )
+            taken = self._take(task)
+        except TaskFailure as error:
+            self._finish(task, CODES[error.reason.value], str(error))
+            return
+        if taken is not task:
+            self._finish(task, 0, "", f"answered the question of task {taken.id}")
+
+    def _expire(self) -> None:
+        """End what has passed its deadline, also while it waits."""
+        now = self._ports.now_ns()
+        for task in self._begun():
+            if task.expires_ns and now > task.expires_ns and task.state is not TaskState.STOPPING:
                 self._end(task, CODES["TIMEOUT"], "the deadline of the task passed")
-                return
-            tree.tick_once()
-            if tree.status is Status.SUCCESS:
-                self._finish(task, 0, "")
-            elif tree.status is Status.FAILURE:
-                self._finish(task, task.code, task.error)
-            self._tell(task)
 
-    def _begin(self, task: TaskRun) -> None:
-        self._running = task
-
-        def read_again(sentence: str) -> None:
-            try:
-                task.instruction = sentence
-                found = read(sentence, self.context())
-                task.plan = found if isinstance(found, Plan) else None
-            except TaskFailure:
-                # Whoever is asked next says what is wrong with it.
-                task.plan = None
-
-        steps = Sequence("steps", memory=True)
-
-        def grow() -> None:
-            steps.add_children([self._step_tree(step, task) for step in task.steps])
-
-        words = Words(task, self._ports, self._policy, read_again, lambda: self._split(task), grow)
-        self._tree = Sequence(task.id, memory=True, children=[words, steps])
-
-    def _split(self, task: TaskRun) -> Pending:
-        pending = self._ports.split(task.instruction, self.context())
-        said = f"'{task.instruction}' is none of the known commands"
-        return pending or Ended(Outcome(CODES["TASK_NOT_UNDERSTOOD"], said))
-
-    def _step_tree(self, step: StepRun, task: TaskRun) -> Sequence:
-        leaves: list[Leaf] = [
-            kind(step, task, self._ports, self._policy)
-            for kind in (Needs, Find, Confirm, Act, LookAgain)
-        ]
-        return Sequence(step.words, memory=True, children=leaves)
+    def _begun(self) -> list[TaskRun]:
+        """Return what waits and what runs."""
+        return [*self._waiting, *([self._run.task] if self._run is not None else [])]
 
     # --- endings ------------------------------------------------------------------------------
-    def _finish(self, task: TaskRun, code: int, message: str) -> None:
+    def _finish(self, task: TaskRun, code: int, message: str, said: str = "done") -> None:
         """Give a task its end."""
         now = self._ports.now_ns()
         for step in task.steps:
@@ -294,131 +303,150 @@ class Executive:
         canceled = code in (CODES["CANCELED"], CODES["PREEMPTED"], CODES["STOPPED"])
         if not code:
             task.state, task.current = TaskState.SUCCEEDED, len(task.steps)
+            for step in task.undoes.steps if task.undoes else ():
+                if step.state is StepState.SUCCEEDED:
+                    step.state = StepState.UNDONE
         elif canceled:
             task.state = TaskState.CANCELED
         else:
             task.state = TaskState.PARTLY_DONE if task.steps_done else TaskState.FAILED
         task.code, task.error, task.question = code, message, None
         done = f"{task.steps_done} of {len(task.steps)} steps done"
-        task.message = "done" if not code else f"{done}; {message}"
+        task.message = said if not code else f"{done}; {message}"
         if self._running is task:
-            self._running = self._tree = None
+            self._run = None
         self._tell(task)
+        if task.undoes is not None:
+            self._tell(task.undoes)
 
     def _end(self, task: TaskRun, code: int, message: str) -> None:
         """End a task from outside; its motion comes to rest before it is over."""
         task.code, task.error = code, message
-        if task is not self._running:
+        run = self._run
+        if run is None or task is not run.task:
             if task in self._waiting:
                 self._waiting.remove(task)
             self._finish(task, code, message)
             return
-        assert self._tree is not None
-        if task.state is not TaskState.STOPPING:
-            tip = self._tree.tip()
-            pending = tip.pending if isinstance(tip, Leaf) else None
-            self._tree.stop(Status.INVALID)
-            self._resting = [pending] if pending is not None else []
-            self._rest_until_ns = self._ports.now_ns() + _REST_NS
-            task.state, task.question = TaskState.STOPPING, None
-            task.message = "coming to rest"
+        if not run.stopping:
+            run.stop()
+            task.state, task.question, task.message = TaskState.STOPPING, None, "coming to rest"
         self._tell(task)
         self._come_to_rest()
 
-    def _come_to_rest(self) -> bool:
-        """Whether the motion of a task that was ended still goes on."""
-        task = self._running
-        if task is None or task.state is not TaskState.STOPPING:
-            return False
-        late = self._ports.now_ns() > self._rest_until_ns
-        self._resting = [p for p in self._resting if p.outcome() is None]
-        if self._resting and not late:
-            return True
-        self._resting = []
-        self._finish(task, task.code, task.error)
-        return False
+    def _come_to_rest(self) -> None:
+        """Finish a task that was ended, once nothing moves any more."""
+        run = self._run
+        if run is not None and run.stopping and run.rests():
+            self._finish(run.task, run.task.code, run.task.error)
 
     def _preempt(self) -> None:
-        for task in [*self._waiting, *([self._running] if self._running else [])]:
+        for task in self._begun():
             self._end(task, CODES["PREEMPTED"], "a newer sentence took over")
 
-    def _stop_by_words(self, sentence: str, source: Source) -> TaskRun:
-        self._ports.set_stop(True)
-        self.set_stopped(True)
-        task = self._new(sentence)
-        task.source, task.message = source, "stopped; say 'continue' to release the stop"
-        task.state = TaskState.SUCCEEDED
+    # --- sentences ----------------------------------------------------------------------------
+    def _new(
+        self,
+        sentence: str,
+        source: Source = Source.TYPED,
+        confirm: bool = False,
+        waits: bool = False,
+    ) -> TaskRun:
+        now = self._ports.now_ns()
+        return TaskRun(
+            uuid.uuid4().hex[:12], sentence, source, confirm=confirm, waits=waits,
+            accepted_ns=now, updated_ns=now,
+        )  # fmt: skip
+
+    def _take(self, task: TaskRun) -> TaskRun:
+        """Take the sentence of a new task.
+
+        Returns:
+            That task, or the one whose question it answers.
+
+        Raises:
+            TaskFailure: As `instruct`.
+        """
+        sentence = task.instruction
+        if is_stop(sentence):
+            return self._stop_by_words(task)
+        asking = self._running
+        if asking is not None and asking.question is not None:
+            reply = reply_of(asking.question, sentence, _phrase(asking))
+            if reply.kind is not ReplyKind.WORDS or not is_command(sentence):
+                # A no that was misheard costs a repetition, anything else may move the robot.
+                if reply.kind is not ReplyKind.NO:
+                    self._need_sure(task)
+                self._reply(asking, reply)
+                return asking
+        understand(task, self._before(task), self._ports)
+        if task.reading is Control.CONTINUE:
+            return self._continue(task)
+        if self._stopped:
+            raise TaskFailure(
+                Reason.STOPPED,
+                "the stop is set; say 'continue' or publish false on the topic stop first",
+            )
+        if task.waits and len(self._waiting) >= self._limits.most_waiting:
+            raise TaskFailure(
+                Reason.QUEUE_FULL,
+                f"{len(self._waiting)} tasks are waiting already; cancel one or wait",
+            )
+        if not task.waits:
+            self._preempt()
+        task.state, task.message = TaskState.QUEUED, "waits for its turn"
+        self._waiting.append(task)
         self._keep(task)
         self._tell(task)
         return task
 
-    # --- sentences ----------------------------------------------------------------------------
-    def _new(self, sentence: str) -> TaskRun:
-        now = self._ports.now_ns()
-        return TaskRun(uuid.uuid4().hex[:12], sentence, accepted_ns=now, updated_ns=now)
-
-    def _understand(self, sentence: str) -> TaskRun:
-        """Make a task of a sentence.
-
-        Raises:
-            TaskFailure: As `read`, or there is nothing to correct, undo or repeat.
-        """
-        task = self._new(sentence)
-        try:
-            found = read(sentence, self.context())
-        except TaskFailure as error:
-            is_strange = error.reason is Reason.NOT_UNDERSTOOD and sentence.strip()
-            if not is_strange or self._ports.split("", Context()) is None:
-                raise
-            return task
-        if isinstance(found, Plan):
-            task.plan = found
-        elif isinstance(found, Correction):
-            self._correct(task, found)
-        elif found is Control.AGAIN:
-            task.take([StepRun(s.verb, s.phrase) for s in self._last("repeat").steps])
-        elif found is Control.UNDO:
-            self._undo(task, self._last("undo"))
-        elif found is Control.CONTINUE:
-            if not self._stopped:
-                raise TaskFailure(Reason.NOT_UNDERSTOOD, "nothing is stopped; say what to do")
-            self._ports.set_stop(False)
-            self._stopped = False
-            task.state, task.message = TaskState.SUCCEEDED, "the stop is released"
+    def _stop_by_words(self, task: TaskRun) -> TaskRun:
+        self._ports.set_stop(True)
+        task.state, task.message = TaskState.SUCCEEDED, "stopped; say 'continue' to release it"
+        self.set_stopped(True)
+        self._keep(task)
+        self._tell(task)
         return task
 
-    def _last(self, what: str) -> TaskRun:
-        for task in reversed(self._tasks.values()):
-            if task.steps:
-                return task
-        raise TaskFailure(Reason.NO_ANTECEDENT, f"there is nothing to {what}; say what to do")
+    def _continue(self, task: TaskRun) -> TaskRun:
+        if not self._stopped:
+            raise TaskFailure(Reason.NOT_UNDERSTOOD, "nothing is stopped; say what to do")
+        self._need_sure(task)
+        self._ports.set_stop(False)
+        self._stopped = False
+        task.state, task.message = TaskState.SUCCEEDED, "the stop is released"
+        self._keep(task)
+        self._tell(task)
+        return task
 
-    def _correct(self, task: TaskRun, said: Correction) -> None:
-        """Turn "no, the left one" into what is to be done now."""
-        if said.plan is not None:
-            task.plan = said.plan
-            return
-        if not said.target and not said.place:
-            raise TaskFailure(
-                Reason.NOT_UNDERSTOOD,
-                "what was meant instead is not said; say such as 'no, the left one' or 'stop'",
-            )
-        task.take(corrected(self._last("correct"), said, self._ports.holding()))
+    def _need_sure(self, task: TaskRun) -> None:
+        """Refuse words that were heard badly where they would count at once.
 
-    def _undo(self, task: TaskRun, last: TaskRun) -> None:
-        steps = undoing(last, self._ports.holding())
-        if not steps:
+        Raises:
+            TaskFailure: SPEECH_UNSURE.
+        """
+        if task.words_confidence < self._policy.least_words_confidence:
             raise TaskFailure(
-                Reason.NO_ANTECEDENT, f"'{last.instruction}' moved nothing that could be put back"
+                Reason.SPEECH_UNSURE,
+                f"'{task.instruction}' was heard, but not surely enough; say it again or type it",
             )
-        task.take(steps)
-        for step in last.steps:
-            if step.state is StepState.SUCCEEDED:
-                step.state = StepState.UNDONE
+
+    def _reply(
+        self, task: TaskRun, reply: Reply, pixel: tuple[float, float] | None = None
+    ) -> None:
+        assert task.question is not None
+        task.reply, task.clicked = reply, pixel
+        task.answers.append(Answer(task.question, reply, pixel))
+        self._tell(task)
+
+    def _before(self, task: TaskRun) -> list[TaskRun]:
+        """Return the other tasks, oldest first."""
+        return [other for other in self._tasks.values() if other is not task]
 
     # --- telling ------------------------------------------------------------------------------
     def _keep(self, task: TaskRun) -> None:
         self._tasks[task.id] = task
+        self._tasks.move_to_end(task.id)
         ended = [t for t in self._tasks.values() if t.state.ended]
         for old in ended[: max(0, len(self._tasks) - self._limits.most_kept)]:
             del self._tasks[old.id]
@@ -426,18 +454,19 @@ class Executive:
 
     def _tell(self, task: TaskRun) -> None:
         """Report a task, once per change."""
-        steps = [(s.state, s.phase, s.attempts, s.code, s.phrase, s.reference) for s in task.steps]
-        question: Question | None = task.question
-        shown = repr((task.state, task.current, task.code, task.message, question, steps))
+        shown = (
+            task.state, task.instruction, task.current, task.code, task.message, task.question,
+            len(task.answers),
+            tuple(
+                (s.state, s.phase, s.attempts, s.code, s.phrase, s.reference) for s in task.steps
+            ),
+        )  # fmt: skip
         if self._seen.get(task.id) != shown:
             self._seen[task.id] = shown
             task.updated_ns = self._ports.now_ns()
             self._changed(task)
 
 
-def _is_command(sentence: str) -> bool:
-    """Whether a sentence is more than the answer to a question."""
-    try:
-        return not isinstance(read(sentence, Context(True, "it", "there")), Correction)
-    except TaskFailure:
-        return False
+def _phrase(task: TaskRun) -> str:
+    """Return the words of the step in work."""
+    return task.steps[task.current].phrase if task.current < len(task.steps) else ""

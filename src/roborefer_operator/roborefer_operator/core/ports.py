@@ -7,6 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from roborefer_operator.core.language.steps import Context, Plan, Verb
 
 
@@ -20,6 +23,7 @@ class Reference:
         stamp_ns: Of the image.
         kind: Constant KIND_* of roborefer_msgs/SpatialReference.
         label: Short name for people, or "".
+        words: That were looked for; "" for a click.
         confidence: 0 to 1.
         frame: Of position; "" without one.
         position: On the surface, metres; None without a 3D place.
@@ -31,6 +35,7 @@ class Reference:
     stamp_ns: int
     kind: int
     label: str = ""
+    words: str = ""
     confidence: float = 1.0
     frame: str = ""
     position: tuple[float, float, float] | None = None
@@ -57,6 +62,22 @@ class Wish:
     fresh: bool = False
 
 
+Samples = npt.NDArray[np.int16]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a recogniser made of a piece of sound.
+
+    Attributes:
+        text: The words; "" for sound without words.
+        confidence: 0 to 1.
+    """
+
+    text: str
+    confidence: float
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How a request ended.
@@ -68,6 +89,7 @@ class Outcome:
         references: Of a successful refer, best first.
         candidates: Of an ambiguous one.
         plan: Of a sentence that was split.
+        heard: Of sound that was recognised.
     """
 
     code: int = 0
@@ -76,6 +98,7 @@ class Outcome:
     references: tuple[Reference, ...] = ()
     candidates: tuple[Reference, ...] = ()
     plan: Plan | None = None
+    heard: Heard | None = None
 
 
 class Pending(Protocol):
@@ -125,6 +148,9 @@ class Ports(Protocol):
 
     def moved(self, reference: Reference) -> bool:
         """Whether what is referred to is known to stand elsewhere by now."""
+
+    def hear(self, samples: Samples) -> Pending | None:
+        """Recognise speech, 16000 samples per second; None where there is no recogniser."""
 
     def split(self, sentence: str, context: Context) -> Pending | None:
         """Ask a language model for the steps; None where there is none."""

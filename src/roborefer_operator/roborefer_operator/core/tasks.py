@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from roborefer_operator.core.language.replies import Reply
-from roborefer_operator.core.language.steps import Plan, Step, Verb
+from roborefer_operator.core.language.steps import Context, Plan, Step, Utterance, Verb
 from roborefer_operator.core.ports import Reference
 
 
@@ -60,11 +61,12 @@ class QuestionKind(IntEnum):
     GO_ON = 4
 
 
-@dataclass
+@dataclass(eq=False)
 class StepRun:
     """A step and what became of it; fields as in roborefer_msgs/TaskStep.
 
     Attributes:
+        back: It puts back what was moved before, and stands in no sentence.
         pixel: Where in the image it is, when that was clicked or is known from before; the words
             are not looked for then.
         place_kind: Kind of what the pixel shows.
@@ -74,6 +76,7 @@ class StepRun:
     phrase: str
     pixel: tuple[float, float] | None = None
     place_kind: int = 0
+    back: bool = False
     state: StepState = StepState.PENDING
     phase: int = 0
     attempts: int = 0
@@ -105,17 +108,39 @@ class Question:
     expires_ns: int = 0
 
 
-@dataclass
+@dataclass(frozen=True)
+class Answer:
+    """What a person answered.
+
+    Attributes:
+        question: To which question.
+        reply: How.
+        pixel: Of a click; else None.
+    """
+
+    question: Question
+    reply: Reply
+    pixel: tuple[float, float] | None = None
+
+
+@dataclass(eq=False)
 class TaskRun:
     """A task; fields as in roborefer_msgs/TaskStatus.
 
     Attributes:
+        waits: Begin only when the tasks before it have ended.
         confirm: Show the plan of each step and wait for a yes before moving.
         plan_only: Move nothing.
         expires_ns: When it is given up; 0 for never.
         plan: What the sentence means; None until that is known.
+        reading: What the grammar read; None where it read nothing.
+        context: What the grammar knew when it read.
+        amend: Makes the steps of a task that undoes or corrects another one, as things stand now.
+        undoes: The task whose effects this one takes back.
+        corrects: The task that was misunderstood.
         reply: The answer to the open question, until it is taken.
-        preempted: A younger sentence took over.
+        clicked: Pixel of that answer.
+        answers: All answers, oldest first.
     """
 
     id: str
@@ -124,6 +149,7 @@ class TaskRun:
     words_confidence: float = 1.0
     confirm: bool = False
     plan_only: bool = False
+    waits: bool = False
     expires_ns: int = 0
     state: TaskState = TaskState.QUEUED
     steps: list[StepRun] = field(default_factory=list)
@@ -135,9 +161,14 @@ class TaskRun:
     accepted_ns: int = 0
     updated_ns: int = 0
     plan: Plan | None = None
+    reading: Utterance | None = None
+    context: Context = field(default_factory=Context)
+    amend: Callable[[], list[StepRun]] | None = None
+    undoes: TaskRun | None = None
+    corrects: TaskRun | None = None
     reply: Reply | None = None
     clicked: tuple[float, float] | None = None
-    preempted: bool = False
+    answers: list[Answer] = field(default_factory=list)
 
     @property
     def steps_done(self) -> int:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path as FilePath
 from typing import Any
@@ -19,20 +19,32 @@ from roborefer_common.times import duration_to_msg, time_to_msg
 from std_msgs.msg import Bool
 
 from roborefer_msgs.action import GoTo, Pick, Place, Refer
-from roborefer_msgs.msg import HeldObject, Pixel, SpatialReference, TrackedReference
+from roborefer_msgs.msg import (
+    ErrorCode,
+    HeldObject,
+    Phase,
+    Pixel,
+    SpatialReference,
+    TrackedReference,
+)
 from roborefer_operator.conversions import code_of, reference_from_msg
+from roborefer_operator.core.codes import CODES
 from roborefer_operator.core.language.splitting import Splitter, SplitterSettings
 from roborefer_operator.core.language.steps import Context, Verb
 from roborefer_operator.core.ports import (
     KIND_FREE_SPACE,
     Ended,
+    Heard,
     Outcome,
     Pending,
     Reference,
+    Samples,
     Wish,
 )
 from roborefer_operator.exceptions import Reason, TaskFailure
 from roborefer_operator.nodes.requests import ActionRequest
+
+Hear = Callable[[Samples], Heard]
 
 # A followed target that is this far from where it was referred to has moved, metres.
 _MOVED_M = 0.02
@@ -41,15 +53,24 @@ _MOVED_M = 0.02
 class RosPorts:
     """Implements `core.ports.Ports`; usable from any thread."""
 
-    def __init__(self, node: LifecycleNode, values: Mapping[str, Value]) -> None:
+    def __init__(
+        self, node: LifecycleNode, values: Mapping[str, Value], hear: Hear | None = None
+    ) -> None:
         """Create clients and subscriptions.
+
+        Args:
+            node: Whose they are.
+            values: Of its parameters.
+            hear: Recognises speech; None where nothing can.
 
         Raises:
             TaskFailure: The address of the language model, or the file of its token, is wrong.
         """
         self._node, self._values = node, values
         self._splitter = _splitter(values)
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="splitter")
+        self._hear = hear
+        # One for the language model, one for the recogniser.
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="words")
         group = ReentrantCallbackGroup()
         self._clients = {
             name: ActionClient(node, kind, name, callback_group=group)
@@ -124,13 +145,21 @@ class RosPorts:
         return sum((a - b) ** 2 for a, b in offsets) > _MOVED_M**2
 
     # --- requests -----------------------------------------------------------------------------
+    def hear(self, samples: Samples) -> Pending | None:
+        """Recognise speech, in a thread of its own."""
+        if self._hear is None:
+            return None
+        future = self._threads.submit(self._hear, samples)
+        return _Thread(future, lambda heard: Outcome(heard=heard), "SPEECH_ENGINE_UNAVAILABLE")
+
     def split(self, sentence: str, context: Context) -> Pending | None:
         """Ask the language model, in a thread of its own."""
         if self._splitter is None:
             return None
         if not sentence:
             return Ended(Outcome())
-        return _Thread(self._threads.submit(self._splitter.read, sentence, context))
+        future = self._threads.submit(self._splitter.read, sentence, context)
+        return _Thread(future, lambda plan: Outcome(plan=plan), "TASK_SPLITTER_UNAVAILABLE")
 
     def refer(self, wish: Wish) -> Pending:
         """Send a query to the referrer."""
@@ -207,17 +236,30 @@ def _arm_outcome(result: Any) -> Outcome:
 class _Thread:
     """Implements `Pending` with a function that runs in a thread."""
 
-    def __init__(self, future: Future[Any]) -> None:
-        self._future, self.phase = future, 60
+    def __init__(
+        self, future: Future[Any], convert: Callable[[Any], Outcome], broken: str
+    ) -> None:
+        """Take over a function that was begun.
+
+        Args:
+            future: Of it.
+            convert: Makes an outcome of what it returns.
+            broken: Name of the code for errors that it does not name itself.
+        """
+        self._future, self._convert, self._broken = future, convert, broken
+        self.phase = int(Phase.UNDERSTANDING)
 
     def outcome(self) -> Outcome | None:
         """How it ended; None while it is under way."""
         if not self._future.done():
             return None
-        try:
-            return Outcome(plan=self._future.result())
-        except TaskFailure as error:
-            return Outcome(code_of(error.reason), str(error), self.phase)
+        if self._future.cancelled():
+            return Outcome(int(ErrorCode.CANCELED), "canceled before it began", self.phase)
+        error = self._future.exception()
+        if error is None:
+            return self._convert(self._future.result())
+        code = code_of(error.reason) if isinstance(error, TaskFailure) else CODES[self._broken]
+        return Outcome(code, str(error) or type(error).__name__, self.phase)
 
     def cancel(self) -> None:
         """Forget about it; a request that was sent ends by its own deadline."""

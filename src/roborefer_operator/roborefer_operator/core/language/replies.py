@@ -29,11 +29,13 @@ class Reply:
         kind: In which way.
         candidate: Its number, from 1; 0 where none is chosen.
         text: WORDS: what was said.
+        is_place: WORDS: whether they name a place.
     """
 
     kind: ReplyKind
     candidate: int = 0
     text: str = ""
+    is_place: bool = False
 
 
 _YES = frozenset(

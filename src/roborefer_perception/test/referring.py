@@ -19,6 +19,8 @@ HEIGHT_M, BLOCK_M = 0.8, 0.06
 # The top of the block in the picture: columns and rows.
 BLOCK = np.s_[50:70, 70:90]
 MIDDLE = ((W - 1) / 2, (H - 1) / 2)
+# The policy IMAGE_FRESH of a goal: pictures of before a change are not taken.
+FRESH = 1
 
 
 def scene():
@@ -43,6 +45,19 @@ def own_domain():
             del os.environ["ROS_DOMAIN_ID"]
         else:
             os.environ["ROS_DOMAIN_ID"] = before
+
+
+def works(bench):
+    """Whether a good query works, with a picture taken after it was sent."""
+    from builtin_interfaces.msg import Duration
+
+    result = bench.refer(image_policy=FRESH, wait_timeout=Duration(sec=5)).result()
+    return result.error_code == 0 and len(result.references) == 1
+
+
+def hang(request):
+    """Script of a server that does not answer."""
+    request.gone.wait(20)
 
 
 class Camera:

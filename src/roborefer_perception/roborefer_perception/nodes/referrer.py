@@ -137,10 +137,10 @@ class Referrer(LifecycleNode):
             self._subscription = None
         if self._intake is None or self._following is None:
             return
-        self._following.stop()
         patience = Patience(self.get_clock(), _END_S)
         if not wait_until(lambda: not self._running, patience, self._intake.changed):
             self.get_logger().error("a query did not end in time; its result is late")
+        self._following.stop()
         self._intake.stop()
 
     def _release(self) -> None:
@@ -185,9 +185,9 @@ class Referrer(LifecycleNode):
     def _on_instruction(self, message: String) -> None:
         self._instruction += 1
         # Queries block, callbacks must not.
-        self.executor.create_task(self._follow_instruction, message.data, self._instruction)
+        self.executor.create_task(self._answer_instruction, message.data, self._instruction)
 
-    def _follow_instruction(self, words: str, number: int) -> None:
+    def _answer_instruction(self, words: str, number: int) -> None:
         def halted() -> None:
             if number != self._instruction:
                 raise ReferFailure(Reason.PREEMPTED, "a newer instruction came")
@@ -198,35 +198,42 @@ class Referrer(LifecycleNode):
         self, goal: Refer.Goal, halted: Callable[[], None], tell: Tell | None
     ) -> tuple[Record, list[SpatialReference]]:
         """Run a query to its end, whatever happens, and publish what came of it."""
-        record = Record()
+        record, references = Record(), []
         try:
             with self._lock:
                 self._admit(record)
             try:
                 self._answer(goal, record, halted, tell)
+                references = self._messages(record)
+                self._follow(record, references[0])
             finally:
                 with self._lock:
                     self._running.discard(record)
         except ReferFailure as failure:
             record.failure = failure
+            references = self._messages(record)
+            self.get_logger().warning(f"{failure.reason.value}: {failure}")
         except Exception as error:
             self.get_logger().error(f"a defect: {error!r}")
             record.failure = ReferFailure(
                 Reason.INTERNAL_ERROR, f"a defect of the referrer: {error!r}; see its log"
             )
-        record.total_s = monotonic() - record.begin
-        references = self._messages(record)
-        if record.failure is None:
-            self._follow(record, references[0])
-            self.get_logger().info(f"'{goal.instruction[:80]}': {len(references)} found")
+            references = []
         else:
-            self.get_logger().warning(f"{record.failure.reason.value}: {record.failure}")
+            self.get_logger().info(f"'{goal.instruction[:80]}': {len(references)} found")
         if record.wish is not None:
             # In a thread of its own: the result need not wait for pictures.
-            self.executor.create_task(self._outputs.publish, record, references)
+            self.executor.create_task(self._publish, record, references)
         if self._diagnosing is not None:
             self._diagnosing.last = record
         return record, references
+
+    def _publish(self, record: Record, references: list[SpatialReference]) -> None:
+        try:
+            self._outputs.publish(record, references)
+        except Exception as error:
+            # Raised here, it would end the executor and with it the node.
+            self.get_logger().error(f"a result was not published: {error!r}")
 
     def _admit(self, record: Record) -> None:
         if not self._active:
@@ -273,6 +280,7 @@ class Referrer(LifecycleNode):
         )
 
     def _messages(self, record: Record) -> list[SpatialReference]:
+        record.total_s = monotonic() - record.begin
         frame, wish = record.frame, record.wish
         if frame is None or wish is None:
             return []
@@ -285,10 +293,12 @@ class Referrer(LifecycleNode):
     # --- following ----------------------------------------------------------------------------
     def _follow(self, record: Record, reference: SpatialReference) -> None:
         """Follow the first reference, if that is wished."""
-        wish, inquirer = record.wish, self._inquirer()
+        wish = record.wish
         assert wish is not None
-        if not wish.follow or self._following is None:
+        if not wish.follow:
             return
+        assert self._following is not None
+        inquirer = self._inquirer()
 
         def requery(check: Check) -> Referred:
             again = Record()

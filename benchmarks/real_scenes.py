@@ -219,12 +219,14 @@ def run(data: Path, names: Sequence[str], each: int) -> dict[str, tuple[Scene, l
     scenes = [Scene(data, name) for name in names]
     clicks = {scene.name: list(scene.clicks(SEED, each)) for scene in scenes}
     player = {"path": data / "scenes", "world": "plane", "rate": 20.0}
+    # The scenes are still and only pictures taken after a goal count, so they may come late.
+    referrer = {"tf.gravity_frame": WORLD, "query.max_image_age_s": 5.0}
     engine = AnnotatedEngine()
     with (
         isolated_ros(),
         background_server(engine) as url,
         node("rgbd_player", **player),
-        node("referrer", **{"model.url": url, "tf.gravity_frame": WORLD}),
+        node("referrer", **referrer, **{"model.url": url}),
         contextlib.closing(Graph()) as graph,
         tqdm(total=sum(map(len, clicks.values())), unit="click") as bar,
     ):

@@ -113,7 +113,7 @@ def choose_thing(
 
 
 def _is_measured(window: Window, spot: tuple[int, int], settings: LocateSettings) -> bool:
-    """Whether a thing has readings at a place; rims of holes may look like things and have none."""
+    """Whether a thing has readings at a place; the rim of a hole may look like a thing."""
     readings = window.good & (window.things == window.things[spot])
     near = within(readings, (float(spot[1]), float(spot[0])), settings.bridge_px)
     return len(near[0]) >= settings.least_readings

@@ -15,11 +15,14 @@ from roborefer_sim.core.cell import TIME_STEP_S, Cell, Placed
 from roborefer_sim.core.controller import Braking, Execution, TrajectoryController
 from roborefer_sim.core.goals import Goal, Tolerances
 from roborefer_sim.core.jaw import Grip, JawController, JawSettings
+from roborefer_sim.core.touches import Touches
 from roborefer_sim.core.trajectory import Array
 from roborefer_sim.exceptions import SceneError
 
 # Metres, metres and radians per second: physics explodes somewhere beyond.
 FARTHEST = 1000.0
+# Time steps between two looks at what the robot touches.
+_LOOK = 5
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,7 @@ class Simulation:
         cell: Its `model` and `data` change when things are added or removed.
         steps: Time steps done since the clock was set to 0.
         faults: What is broken at present.
+        touches: What the robot ran into.
     """
 
     def __init__(self, cell: Cell, settings: Settings | None = None) -> None:
@@ -69,6 +73,7 @@ class Simulation:
         home = np.array(HOME)
         self.arm = TrajectoryController(ARM_JOINTS, home, settings.tolerances, settings.braking)
         self.jaw = JawController(settings.jaw)
+        self.touches = Touches(cell)
         self._first = cell.placed
         self._bind()
 
@@ -80,6 +85,7 @@ class Simulation:
         self._finger_places = np.array([int(joint.qposadr[0]) for joint in self._fingers])
         self._finger_speeds = np.array([int(joint.dofadr[0]) for joint in self._fingers])
         self._grip = int(model.actuator(GRIPPER_ACTUATOR).id)
+        self.touches.bind(self.cell)
 
     @property
     def now_s(self) -> float:
@@ -99,6 +105,8 @@ class Simulation:
         self.cell.model.actuator_forcerange[self._grip] = (-effort, effort)
         mujoco.mj_step(self.cell.model, data)
         self.steps += 1
+        if self.steps % _LOOK == 0:
+            self.touches.look()
 
     def joints(self) -> Joints:
         """Read arm and fingers."""

@@ -261,6 +261,8 @@ class Simulator(Node):
                 KeyValue(key="simulated_time_s", value=f"{self._simulation.now_s:.3f}"),
                 KeyValue(key="pictures", value=str(self._pictures)),
                 KeyValue(key="drawing", value=choose_gl()),
+                KeyValue(key="robot_touches", value=str(self._simulation.touches.count)),
+                KeyValue(key="last_touch", value=self._simulation.touches.last),
             ],
         )
         message = DiagnosticArray(status=[status])

@@ -320,7 +320,7 @@ def test_the_next_goal_ends_following(bench):
 
 
 def test_diagnostics_tell_of_camera_server_and_queries(bench):
-    bench.refer().result()
+    bench.refer(follow=True).result()
     with bench.heard(DiagnosticArray, "diagnostics") as heard:
         statuses = {status.name: status for status in heard.first().status}
 
@@ -329,7 +329,10 @@ def test_diagnostics_tell_of_camera_server_and_queries(bench):
     assert camera.message == "images come"
     assert 5 < float(values["color_hz"]) < 40
     assert statuses["referrer: referring server"].values[0].value == bench.server.url
-    assert statuses["referrer: queries"].message == "1 found"
+    queries = statuses["referrer: queries"]
+    assert queries.message == "1 found"
+    assert queries.values[0].value == "True"
+    bench.call(Trigger, "stop_following")
 
 
 # --- lifecycle --------------------------------------------------------------------------------

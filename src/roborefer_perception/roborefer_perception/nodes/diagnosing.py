@@ -13,6 +13,7 @@ from roborefer_common.qos import EVENT
 
 from roborefer_perception.core.breaker import State
 from roborefer_perception.core.model_client import ModelClient
+from roborefer_perception.nodes.following import Following
 from roborefer_perception.nodes.inquiry import Record
 from roborefer_perception.nodes.intake import Intake
 
@@ -30,8 +31,10 @@ class Diagnosing:
         values: Mapping[str, Value],
         intake: Intake,
         client: ModelClient,
+        following: Following,
     ) -> None:
         self._node, self._intake, self._client = node, intake, client
+        self._following = following
         self._stale_s = float(values["query.max_image_age_s"])
         self._url = str(values["model.url"])
         self.last: Record | None = None
@@ -74,9 +77,10 @@ class Diagnosing:
 
     def _queries(self) -> DiagnosticStatus:
         last = self.last
+        values: dict[str, object] = {"following": self._following.active}
         if last is None:
-            return self._status("queries", False, "none yet", {})
-        values = {"total_s": f"{last.total_s:.3f}", "phase": last.phase}
+            return self._status("queries", False, "none yet", values)
+        values |= {"total_s": f"{last.total_s:.3f}", "phase": last.phase}
         if last.failure is None:
             return self._status("queries", False, f"{len(last.found)} found", values)
         return self._status(

@@ -101,7 +101,9 @@ class Referrer(LifecycleNode):
         self._following = Following(
             self, self._intake, self._settings.following, self._settings.calibration
         )
-        self._diagnosing = Diagnosing(self, self._values, self._intake, self._client)
+        self._diagnosing = Diagnosing(
+            self, self._values, self._intake, self._client, self._following
+        )
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -4,18 +4,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from roborefer_common.times import nanoseconds, time_to_msg
 
 from roborefer_msgs.msg import ErrorCode, SpatialReference, TaskStatus, TaskStep
 from roborefer_msgs.msg import Question as QuestionMsg
-from roborefer_operator.core.ports import Reference
+from roborefer_operator.core.ports import Reference, Samples
 from roborefer_operator.core.tasks import Question, QuestionKind, StepRun, TaskRun
-from roborefer_operator.exceptions import Reason
+from roborefer_operator.exceptions import Reason, TaskFailure
+
+# Of the audio of `instruct`: samples per second, and what may be a sentence, seconds.
+_RATE = 16000
+_SHORTEST_S, _LONGEST_S = 0.1, 60.0
 
 
 def code_of(reason: Reason) -> int:
     """Error code of a reason."""
     return int(getattr(ErrorCode, reason.value))
+
+
+def samples_of(audio: Sequence[int]) -> Samples:
+    """Take over sound.
+
+    Raises:
+        TaskFailure: INVALID_AUDIO: it is too short for a word, or too long for a sentence.
+    """
+    seconds = len(audio) / _RATE
+    if not _SHORTEST_S <= seconds <= _LONGEST_S:
+        raise TaskFailure(
+            Reason.INVALID_AUDIO,
+            f"the sound is {seconds:.2f} s long at {_RATE} samples per second;"
+            f" {_SHORTEST_S:g} to {_LONGEST_S:g} s are right",
+        )
+    return np.asarray(audio, np.int16)
 
 
 def reference_from_msg(message: SpatialReference) -> Reference:

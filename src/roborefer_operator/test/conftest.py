@@ -18,7 +18,7 @@ class Bench:
 
     def __init__(self, executive, robot, client):
         self.executive, self.robot, self.client = executive, robot, client
-        self.world = robot.world
+        self.world = robot.world if robot is not None else None
         self.statuses = []
         self.news = threading.Condition()
 
@@ -77,20 +77,23 @@ def start(domain):
     from roborefer_msgs.msg import TaskStatus
 
     @contextlib.contextmanager
-    def run(active=True, motion_s=0.1, **changes):
+    def run(active=True, motion_s=0.1, robot=True, hear=None, **changes):
         def overrides(values):
             return [Parameter(name, value=value) for name, value in values.items()]
 
         with rclpy.init(args=[]):
-            robot = MockRobot(parameter_overrides=overrides({"motion_s": motion_s}))
-            executive = ExecutiveNode(parameter_overrides=overrides(changes))
+            mock = None
+            if robot:
+                mock = MockRobot(parameter_overrides=overrides({"motion_s": motion_s}))
+            executive = ExecutiveNode(hear=hear, parameter_overrides=overrides(changes))
             client = Node("client")
             executor = MultiThreadedExecutor(num_threads=8)
-            for node in (robot, executive, client):
+            nodes = [node for node in (mock, executive, client) if node is not None]
+            for node in nodes:
                 executor.add_node(node)
             thread = threading.Thread(target=executor.spin)
             thread.start()
-            bench = Bench(executive, robot, client)
+            bench = Bench(executive, mock, client)
             client.create_subscription(TaskStatus, "task_status", bench.on_status, LATCHED)
             try:
                 if active:
@@ -100,7 +103,7 @@ def start(domain):
             finally:
                 executor.shutdown()
                 thread.join()
-                for node in (robot, executive, client):
+                for node in nodes:
                     node.destroy_node()
 
     return run

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from typing import Any
 
 import rclpy
@@ -24,24 +25,18 @@ from std_msgs.msg import Bool
 from roborefer_msgs.action import ExecuteInstruction
 from roborefer_msgs.msg import ErrorCode, Phase, TaskStatus
 from roborefer_msgs.srv import AnswerQuestion, CancelTask, GetTasks, Instruct
-from roborefer_operator.conversions import code_of, task_to_msg
+from roborefer_operator.conversions import code_of, samples_of, task_to_msg
 from roborefer_operator.core.executive import Executive
 from roborefer_operator.core.language.replies import Reply, ReplyKind
 from roborefer_operator.core.parameters import TABLE, limits_of, policy_of
 from roborefer_operator.core.tasks import Source, TaskRun, TaskState
 from roborefer_operator.exceptions import Reason, TaskFailure
-from roborefer_operator.nodes.ros_ports import RosPorts
+from roborefer_operator.nodes.ros_ports import Hear, RosPorts
+from roborefer_operator.nodes.watching import Watch
 
 _THREADS = 4
 # When the node is told to end, motion gets so long to come to rest.
 _REST_S = 6.0
-_PHASES = {
-    TaskState.QUEUED: Phase.WAITING,
-    TaskState.UNDERSTANDING: Phase.UNDERSTANDING,
-    TaskState.RUNNING: Phase.EXECUTING,
-    TaskState.ASKING: Phase.ASKING_PERSON,
-    TaskState.STOPPING: Phase.STOPPING,
-}
 
 
 class ExecutiveNode(LifecycleNode):
@@ -52,15 +47,23 @@ class ExecutiveNode(LifecycleNode):
     `diagnostics`. Parameters: config/executive.yaml, made from core/parameters.py.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, hear: Hear | None = None, **kwargs: Any) -> None:
+        """Prepare.
+
+        Args:
+            hear: Recognises the audio of `instruct`; None where nothing can.
+            kwargs: As of the base class.
+        """
         super().__init__("executive", **kwargs)
         declare(self, TABLE)
+        self._hear = hear
         self._active = False
         self._values: dict[str, Value] = {}
         self._ports: RosPorts | None = None
         self._executive: Executive | None = None
         self._timers: list[Any] = []
         self._changed = threading.Condition()
+        self._watches: list[Watch] = []
         self._status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", EVENT)
         self.create_subscription(
@@ -85,17 +88,18 @@ class ExecutiveNode(LifecycleNode):
         """Read and check parameters, look for the servers of the robot."""
         try:
             self._values = read(self, TABLE)
-            self._ports = RosPorts(self, self._values)
+            self._ports = RosPorts(self, self._values, self._hear)
         except (ParameterError, TaskFailure) as error:
             self.get_logger().error(f"cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
         self._executive = Executive(
-            self._ports, policy_of(self._values), limits_of(self._values), self._on_change
-        )
+            self._ports, policy_of(self._values), limits_of(self._values), self._on_change,
+            self._on_defect,
+        )  # fmt: skip
         own = MutuallyExclusiveCallbackGroup()
         self._timers = [
             self.create_timer(
-                1.0 / float(self._values["tick_rate"]), self._executive.tick, callback_group=own
+                1.0 / float(self._values["tick_rate"]), self._tick, callback_group=own
             ),
             self.create_timer(
                 float(self._values["diagnostics.period_s"]), self._publish_diagnostics
@@ -148,14 +152,17 @@ class ExecutiveNode(LifecycleNode):
     def _on_instruct(
         self, request: Instruct.Request, response: Instruct.Response
     ) -> Instruct.Response:
+        options = {"confirm": request.confirm, "wait_for_others": request.wait_for_others}
         try:
-            task = self._ready().instruct(
-                request.text,
-                Source(request.source),
-                request.words_confidence if request.source == Source.SPOKEN else 1.0,
-                confirm=request.confirm,
-                wait_for_others=request.wait_for_others,
-            )
+            executive = self._ready()
+            if not request.text and len(request.audio):
+                task = executive.listen(samples_of(request.audio), **options)
+            else:
+                spoken = request.source == Source.SPOKEN
+                confidence = request.words_confidence if spoken else 1.0
+                task = executive.instruct(
+                    request.text, Source(request.source), confidence, **options
+                )
         except (TaskFailure, ValueError) as error:
             return _refused(response, error)
         response.accepted, response.task_id = True, task.id
@@ -188,10 +195,10 @@ class ExecutiveNode(LifecycleNode):
 
     def _on_get(self, request: GetTasks.Request, response: GetTasks.Response) -> GetTasks.Response:
         executive = self._executive
-        tasks = executive.history() if executive is not None else []
-        tasks = [task for task in tasks if request.task_id in ("", task.id)]
-        limit = request.limit or _MOST_SHOWN
-        response.tasks = [task_to_msg(task) for task in tasks[:limit]]
+        if executive is not None:
+            tasks = [t for t in executive.history() if request.task_id in ("", t.id)]
+            limit = request.limit or _MOST_SHOWN
+            response.tasks = [executive.look(task, task_to_msg) for task in tasks[:limit]]
         return response
 
     def _on_stop(self, message: Bool) -> None:
@@ -213,7 +220,8 @@ class ExecutiveNode(LifecycleNode):
         return self._executive
 
     # --- the action ---------------------------------------------------------------------------
-    def _execute(self, handle: Any) -> ExecuteInstruction.Result:
+    async def _execute(self, handle: Any) -> ExecuteInstruction.Result:
+        """Carry out a goal; a coroutine, so that goals that wait hold no thread."""
         goal, result = handle.request, ExecuteInstruction.Result()
         try:
             executive = self._ready()
@@ -225,22 +233,10 @@ class ExecutiveNode(LifecycleNode):
         except (TaskFailure, ValueError) as error:
             handle.abort()
             return _refused(result, error)
-        told = ""
-        while not task.state.ended:
-            if handle.is_cancel_requested:
-                executive.cancel(task.id)
-            shown = repr((task.state, task.current, task.message, task.updated_ns))
-            if shown != told:
-                told = shown
-                handle.publish_feedback(_feedback(task))
-            with self._changed:
-                self._changed.wait(0.1)
-            if self._executive is not executive:
-                break
-        result.error_code, result.error_msg = task.code, task.error
-        result.steps_done, result.task = task.steps_done, task_to_msg(task)
-        failed = [step.phase for step in task.steps if step.code]
-        result.phase = failed[-1] if failed else int(Phase.DONE)
+        watch = Watch(task, handle)
+        executive.look(task, lambda _: self._begin_to_watch(watch))
+        await watch.ended
+        executive.look(task, lambda ended: _write_result(result, ended))
         if task.state is TaskState.SUCCEEDED:
             handle.succeed()
         elif handle.is_cancel_requested:
@@ -249,13 +245,34 @@ class ExecutiveNode(LifecycleNode):
             handle.abort()
         return result
 
+    def _begin_to_watch(self, watch: Watch) -> None:
+        self._watches.append(watch)
+        watch.tell(watch.task)
+
+    def _tick(self) -> None:
+        executive = self._executive
+        if executive is None:
+            return
+        for watch in self._watches:
+            if watch.handle.is_cancel_requested and not watch.task.state.ended:
+                executive.cancel(watch.task.id)
+        executive.tick()
+
     # --- telling ------------------------------------------------------------------------------
     def _on_change(self, task: TaskRun) -> None:
         self._status_publisher.publish(task_to_msg(task))
+        for watch in self._watches:
+            if watch.task is task:
+                watch.tell(task)
+        self._watches = [watch for watch in self._watches if not watch.ended.done()]
         if task.state.ended or task.question is not None:
             self.get_logger().info(f"task {task.id} '{task.instruction}': {task.message}")
         with self._changed:
             self._changed.notify_all()
+
+    def _on_defect(self, error: Exception) -> None:
+        trace = "".join(traceback.format_exception(error))
+        self.get_logger().error(f"a defect ended the task; please report it:\n{trace}")
 
     def _publish_diagnostics(self) -> None:
         executive, ports = self._executive, self._ports
@@ -293,9 +310,11 @@ def _refused(response: Any, error: Exception) -> Any:
     return response
 
 
-def _feedback(task: TaskRun) -> ExecuteInstruction.Feedback:
-    phase = _PHASES.get(task.state, Phase.DONE)
-    return ExecuteInstruction.Feedback(phase=int(phase), task=task_to_msg(task))
+def _write_result(result: ExecuteInstruction.Result, task: TaskRun) -> None:
+    result.error_code, result.error_msg = task.code, task.error
+    result.steps_done, result.task = task.steps_done, task_to_msg(task)
+    failed = [step.phase for step in task.steps if step.code]
+    result.phase = failed[-1] if failed else int(Phase.DONE)
 
 
 def main() -> None:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node `mock_robot`: referrer, arm and base in words, to try sentences within seconds.
 
-It looks at no picture and moves nothing; see `roborefer_operator.testing`.
+It looks at no picture and moves nothing; see `roborefer_operator.testing`. The camera that it
+publishes shows a square where a thing stands.
 """
 
 from __future__ import annotations
@@ -12,19 +13,28 @@ import uuid
 from typing import Any
 
 import rclpy
-from rclpy.action import ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from roborefer_common.core.parameters import Row
 from roborefer_common.declaring import declare, read
-from roborefer_common.qos import EVENT, LATCHED
+from roborefer_common.qos import EVENT, LATCHED, SENSOR_OUT
 from roborefer_common.times import nanoseconds, time_to_msg
+from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
 
 from roborefer_msgs.action import GoTo, Pick, Place, Refer
 from roborefer_msgs.msg import ErrorCode, HeldObject, Phase, Pixel, SpatialReference
 from roborefer_operator.core.ports import Outcome, Pending, Reference, Wish
+from roborefer_operator.mock_scene import (
+    HEIGHT,
+    WIDTH,
+    draw,
+    failing,
+    marked,
+    read_failures,
+)
 from roborefer_operator.testing import WordWorld
 
 TABLE = (
@@ -33,25 +43,38 @@ TABLE = (
         "Names of what stands on the table, from left to right.", fixed=True,
     ),
     Row("motion_s", 0.5, "How long each motion takes.", 0.0, 60.0),
+    Row("picture_rate", 5.0, "Pictures of the camera per second.", 0.1, 30.0),
+    Row(
+        "fails", [""],
+        "What fails: `pick:208` is the first pick, `pick:208:3` the first three; `pick:reject` is"
+        " the goal refused. Likewise refer, place and go_to; empty: nothing.", fixed=True,
+    ),
 )  # fmt: skip
-_WIDTH, _HEIGHT = 640, 480
-_FRAME = "base_link"
+_FRAME, _OPTICAL = "base_link", "camera_color_optical_frame"
+_FOCAL_PX = 600.0
 _LOOK_S = 0.02
 
 
 class MockRobot(Node):
-    """Serves `refer`, `pick`, `place`, `go_to`; publishes `held_object` and `reference`."""
+    """Serves `refer`, `pick`, `place`, `go_to`.
+
+    Publishes `held_object`, `reference`, `reference_image`, `camera/color/image_raw`,
+    `camera/color/camera_info` and `camera/aligned_depth_to_color/image_raw`.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__("mock_robot", **kwargs)
         declare(self, TABLE)
         values = read(self, TABLE)
         names = [str(name) for name in values["things"]]  # type: ignore[union-attr]
-        step = _WIDTH / (len(names) + 1)
+        step = WIDTH / (len(names) + 1)
         self.world = WordWorld(
-            {name: (step * (i + 1), _HEIGHT / 2) for i, name in enumerate(names)},
+            {name: (step * (i + 1), HEIGHT / 2) for i, name in enumerate(names)},
             looks=round(float(values["motion_s"]) / _LOOK_S),  # type: ignore[arg-type]
         )
+        self.failures = read_failures([str(text) for text in values["fails"]])  # type: ignore[union-attr]
+        self.world.fail = failing(self.failures)
+        self._refused: dict[str, int] = {}
         self._lock = threading.Lock()
         self._look = threading.Event()
         self._stopped = False
@@ -60,10 +83,23 @@ class MockRobot(Node):
         self.create_subscription(
             Bool, "stop", self._on_stop, LATCHED, callback_group=MutuallyExclusiveCallbackGroup()
         )
+        self._color_publisher = self.create_publisher(Image, "camera/color/image_raw", SENSOR_OUT)
+        self._depth_publisher = self.create_publisher(
+            Image, "camera/aligned_depth_to_color/image_raw", SENSOR_OUT
+        )
+        self._info_publisher = self.create_publisher(
+            CameraInfo, "camera/color/camera_info", SENSOR_OUT
+        )
+        self._reference_image = self.create_publisher(Image, "reference_image", EVENT)
+        self.create_timer(
+            1.0 / float(values["picture_rate"]), self._publish_pictures,  # type: ignore[arg-type]
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )  # fmt: skip
         group = ReentrantCallbackGroup()
         self._servers = [
             ActionServer(
                 self, kind, name, execute, callback_group=group,
+                goal_callback=self._decider(name),
                 cancel_callback=lambda goal: CancelResponse.ACCEPT,
             )
             for kind, name, execute in (
@@ -75,14 +111,39 @@ class MockRobot(Node):
         ]  # fmt: skip
         self._publish_held()
 
+    def _decider(self, name: str) -> Any:
+        def decide(goal: Any) -> GoalResponse:
+            self._refused[name] = self._refused.get(name, 0) + 1
+            refused = any(
+                not failure.code and failure.what == name and self._refused[name] <= failure.times
+                for failure in self.failures
+            )
+            return GoalResponse.REJECT if refused else GoalResponse.ACCEPT
+
+        return decide
+
+    def _publish_pictures(self) -> None:
+        with self._lock:
+            rgb, depth = draw(self.world.things)
+            self.world.time_ns = self.get_clock().now().nanoseconds
+            stamp_ns = self.world.time_ns
+        self._color_publisher.publish(_image(rgb, "rgb8", stamp_ns))
+        self._depth_publisher.publish(_image(depth, "16UC1", stamp_ns))
+        k = [_FOCAL_PX, 0.0, WIDTH / 2, 0.0, _FOCAL_PX, HEIGHT / 2, 0.0, 0.0, 1.0]
+        info = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model="plumb_bob", k=k)
+        info.d = [0.0] * 5
+        info.header.stamp, info.header.frame_id = time_to_msg(stamp_ns), _OPTICAL
+        self._info_publisher.publish(info)
+
     def _on_stop(self, message: Bool) -> None:
         self._stopped = message.data
 
     def _refer(self, handle: Any) -> Refer.Result:
         goal = handle.request
         pixel = (goal.pixel.u, goal.pixel.v) if goal.use_pixel else None
+        self._publish_pictures()
         with self._lock:
-            self.world.time_ns = self.get_clock().now().nanoseconds
+            rgb, _ = draw(self.world.things)
             outcome = self.world.refer(Wish(goal.instruction, pixel, goal.kind)).outcome()
         assert outcome is not None
         result = Refer.Result()
@@ -93,6 +154,9 @@ class MockRobot(Node):
         ]
         for reference in result.references:
             self._reference_publisher.publish(reference)
+        for shown in (*outcome.references, *outcome.candidates)[:1]:
+            picture = marked(rgb, shown.pixel)
+            self._reference_image.publish(_image(picture, "rgb8", shown.stamp_ns))
         return self._end(handle, result, outcome)
 
     def _pick(self, handle: Any) -> Pick.Result:
@@ -151,8 +215,8 @@ class MockRobot(Node):
             candidate=candidate,
             label=found.label,
             pixel=Pixel(u=found.pixel[0], v=found.pixel[1]),
-            image_width=_WIDTH,
-            image_height=_HEIGHT,
+            image_width=WIDTH,
+            image_height=HEIGHT,
             confidence=found.confidence,
             samples=1,
             samples_agreeing=1,
@@ -160,7 +224,7 @@ class MockRobot(Node):
         )
         message.id.uuid = list(uuid.uuid4().bytes)
         message.header.stamp = message.pose.header.stamp = time_to_msg(found.stamp_ns)
-        message.header.frame_id = "camera_color_optical_frame"
+        message.header.frame_id = _OPTICAL
         message.pose.header.frame_id = _FRAME
         at = message.pose.pose.pose
         if found.position is not None:
@@ -176,6 +240,14 @@ class MockRobot(Node):
 
     def _publish_held(self) -> None:
         self._held_publisher.publish(self._held())
+
+
+def _image(pixels: Any, encoding: str, stamp_ns: int) -> Image:
+    rows, columns = pixels.shape[:2]
+    message = Image(width=columns, height=rows, encoding=encoding, step=pixels.strides[0])
+    message.data = pixels.tobytes()
+    message.header.stamp, message.header.frame_id = time_to_msg(stamp_ns), _OPTICAL
+    return message
 
 
 def main() -> None:

@@ -54,6 +54,18 @@ def plain(steps):
             "pick the mug | place a bit to the left of the mug",
         ),
         (
+            "put the mug right behind the plate",
+            "pick the mug | place right behind the plate",
+        ),
+        (
+            "grab the mug, then put it directly in front of the plate",
+            "pick the mug | place directly in front of the plate",
+        ),
+        (
+            "put the cup on the right behind the bowl",
+            "pick the cup | place on the right behind the bowl",
+        ),
+        (
             "put the mug that is next to the plate to the left of the bowl",
             "pick the mug that is next to the plate | place to the left of the bowl",
         ),

@@ -209,7 +209,16 @@ def _splits(words: list[Word]) -> list[int]:
 
 # No words for a thing end with these.
 _HANGING = frozenset({"is", "are", "was", "and", "not", *RELATIVE})
-_MEASURES = (("a", "bit"), ("a", "little"), ("a", "little", "bit"), ("slightly",), ("directly",))
+_MEASURES = (
+    ("just",),
+    ("immediately",),
+    ("right",),
+    ("a", "bit"),
+    ("a", "little"),
+    ("a", "little", "bit"),
+    ("slightly",),
+    ("directly",),
+)
 _UNITS = frozenset(
     {
         "mm", "cm", "dm", "m", "millimeter", "millimeters", "millimetre", "millimetres",
@@ -222,8 +231,10 @@ _UNITS = frozenset(
 def _with_measure(words: list[Word], at: int) -> int:
     """Begin a place before "10 cm" or "a bit", which tell how far to the side it is."""
     for size in (3, 2, 1):
-        if at > size and starts(words, at - size, _MEASURES) == size:
-            return at - size
+        if at >= size + 1 and starts(words, at - size, _MEASURES) == size:
+            # "Right behind the plate" is a place, "the cup on the right" tells which cup.
+            told = words[at - size - 1].text in ("the", "on", "to")
+            return at if told else at - size
     if at > 2 and words[at - 1].text in _UNITS and words[at - 2].text[0].isdigit():
         return at - 2
     return at
@@ -245,7 +256,11 @@ def _openings(words: list[Word], phrases: tuple[tuple[str, ...], ...]) -> list[i
 
 
 def _place_begins(words: list[Word], at: int) -> bool:
-    return bool(starts(words, at, PREPOSITIONS)) or words[at].text in {"there", "here"}
+    if starts(words, at, PREPOSITIONS):
+        return True
+    at += starts(words, at, _MEASURES)
+    there = at < len(words) and words[at].text in {"there", "here"}
+    return there or bool(starts(words, at, PREPOSITIONS))
 
 
 def _relative_before(words: list[Word], at: int) -> bool:

@@ -190,7 +190,12 @@ def _towards(words: list[Word]) -> list[Word]:
 def _splits(words: list[Word]) -> list[int]:
     """Return where the words for the place may begin, best first."""
     if words and words[0].text in PRONOUNS and not _is_determiner(words):
-        return [1] if len(words) > 1 and _place_begins(words, 1) else []
+        # "Put it ten centimeters left of the mug": the place may begin with a measure.
+        measured = any(
+            starts(words, at, PREPOSITIONS) and _with_measure(words, at) == 1
+            for at in range(2, min(5, len(words)))
+        )
+        return [1] if len(words) > 1 and (measured or _place_begins(words, 1)) else []
     if len(words) > 1 and words[-1].text in {"there", "here"}:
         over = words[-2].text in {"over", "back", "right"} and len(words) > 2
         return [len(words) - 2 if over else len(words) - 1]
@@ -226,6 +231,12 @@ _UNITS = frozenset(
         "metre", "metres", "inch", "inches",
     }
 )  # fmt: skip
+_NUMBERS = frozenset(
+    {
+        "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+        "twelve", "fifteen", "twenty", "thirty", "forty", "fifty",
+    }
+)  # fmt: skip
 
 
 def _with_measure(words: list[Word], at: int) -> int:
@@ -235,8 +246,9 @@ def _with_measure(words: list[Word], at: int) -> int:
             # "Right behind the plate" is a place, "the cup on the right" tells which cup.
             told = words[at - size - 1].text in ("the", "on", "to")
             return at if told else at - size
-    if at > 2 and words[at - 1].text in _UNITS and words[at - 2].text[0].isdigit():
-        return at - 2
+    if at > 2 and words[at - 1].text in _UNITS:
+        number = words[at - 2].text
+        return at - 2 if number[0].isdigit() or number in _NUMBERS else at
     return at
 
 

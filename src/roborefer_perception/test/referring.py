@@ -34,10 +34,10 @@ def scene():
 
 
 @contextlib.contextmanager
-def own_domain():
+def own_domain(number=150):
     """Use a ROS domain of this run's own, so that runs beside it are not heard."""
     before = os.environ.get("ROS_DOMAIN_ID")
-    os.environ["ROS_DOMAIN_ID"] = str(1 + (os.getpid() + 150) % 200)
+    os.environ["ROS_DOMAIN_ID"] = str(1 + (os.getpid() + number) % 200)
     try:
         yield
     finally:
@@ -69,16 +69,19 @@ class Camera:
         k: Intrinsics, or None.
         age_s: How old the stamps are.
         skew_s: Stamp of depth minus stamp of colour.
+        sim_ns: Simulated time, which each picture moves on; None: there is none.
         change: Called with the messages (color, depth, info) before they are sent.
     """
 
     def __init__(self, node):
         from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+        from rosgraph_msgs.msg import Clock
         from sensor_msgs.msg import CameraInfo, Image
         from tf2_ros import StaticTransformBroadcaster
 
-        self.node = node
+        self.node, self.sim_ns = node, None
         self.heal()
+        self._clock = node.create_publisher(Clock, "/clock", 10)
         self._color = node.create_publisher(Image, "camera/color/image_raw", 5)
         self._depth = node.create_publisher(Image, "camera/aligned_depth_to_color/image_raw", 5)
         self._info = node.create_publisher(CameraInfo, "camera/color/camera_info", 5)
@@ -107,9 +110,16 @@ class Camera:
         return message
 
     def send(self):
+        from rosgraph_msgs.msg import Clock
         from sensor_msgs.msg import CameraInfo, Image
 
         now = self.node.get_clock().now().nanoseconds - round(self.age_s * 1e9)
+        if self.sim_ns is not None:
+            self.sim_ns += 50_000_000
+            now = self.sim_ns
+            clock = Clock()
+            clock.clock.sec, clock.clock.nanosec = divmod(now, 10**9)
+            self._clock.publish(clock)
         color, depth, k = self.color, self.depth, self.k
         rgb = Image(width=W, height=H, encoding="rgb8", step=3 * W)
         if color is not None:
@@ -202,6 +212,14 @@ class Bench:
         handle = self.wait(self._refer.send_goal_async(goal, feedback_callback=take))
         assert handle.accepted
         return Sent(self, handle, told)
+
+    def wait_for_second(self, second):
+        """Wait until the clock of the referrer shows this second, or one of the next nine."""
+        limit, tick = monotonic() + 10, threading.Event()
+        clock = self.referrer.get_clock()
+        while not 0 <= clock.now().nanoseconds * 1e-9 - second < 10:
+            assert monotonic() < limit, "the clock does not run"
+            tick.wait(0.01)
 
     def publisher(self, kind, topic):
         """Make a publisher that somebody hears already."""

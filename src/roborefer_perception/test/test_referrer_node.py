@@ -359,8 +359,9 @@ def test_deactivation_ends_queries_and_everything_can_be_done_twice(bench):
     assert works(bench)
 
 
-def test_parameters_that_cannot_be_keep_it_unconfigured(running):
-    with referring.run_referrer(active=False, **{"model.url": "ftp://nowhere"}) as bench:
+def test_parameters_that_cannot_be_keep_it_unconfigured():
+    values = {"model.url": "ftp://nowhere"}
+    with referring.own_domain(151), referring.run_referrer(active=False, **values) as bench:
         assert not bench.transition("configure")
         refused = bench.refer().result()
 

@@ -208,6 +208,10 @@ def _draw_part(
         for anchors, relation in _places(target, names, placed, kind, rng):
             if set(anchors) & {*used, told_by}:
                 continue
+            places = [ground.at[a] for a in anchors]
+            if relation != "into" and holds(relation, ground.at[target], places, 0.5):
+                # It is there already.
+                continue
             said = [plain_phrase(a, placed) for a in anchors]
             if not all(said) or not _has_room(cell, ground, target, relation, anchors, placed):
                 continue

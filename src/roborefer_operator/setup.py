@@ -37,6 +37,7 @@ setup(
             "console = roborefer_operator.nodes.console:main",
             "executive = roborefer_operator.nodes.executive:main",
             "mock_robot = roborefer_operator.nodes.mock_robot:main",
+            "say_wav = roborefer_operator.nodes.say_wav:main",
             "speech = roborefer_operator.nodes.speech:main",
         ]
     },

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, PoseStamped, Transform, Vector3
+from roborefer_common.times import duration_to_msg, nanoseconds, time_to_msg
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import ColorRGBA, Header
@@ -38,23 +39,6 @@ _COLORS = {
     "held": (0.9, 0.6, 0.1, 0.9),
 }
 _MARKERS = {Shape.BOX: Marker.CUBE, Shape.CYLINDER: Marker.CYLINDER, Shape.SPHERE: Marker.SPHERE}
-
-
-def nanoseconds(stamp: Time | Duration) -> int:
-    """Whole nanoseconds of a stamp or duration."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
-def time_to_msg(stamp_ns: int) -> Time:
-    """Stamp of so many nanoseconds; before the epoch there is none, so at least zero."""
-    seconds, rest = divmod(max(0, stamp_ns), 1_000_000_000)
-    return Time(sec=seconds, nanosec=rest)
-
-
-def duration_to_msg(seconds: float) -> Duration:
-    """Split seconds into the two numbers of a Duration."""
-    whole, rest = divmod(round(seconds * 1e9), 1_000_000_000)
-    return Duration(sec=whole, nanosec=rest)
 
 
 def code_of(reason: Reason | None) -> int:

@@ -10,8 +10,9 @@ from math import isfinite, sqrt
 import cv2
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Duration, Time
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point, PoseWithCovarianceStamped, Vector3
+from roborefer_common.times import nanoseconds, time_to_msg
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import ColorRGBA, Header
 from unique_identifier_msgs.msg import UUID
@@ -40,23 +41,6 @@ _NORMAL_M = 0.08
 _DOT_M = 0.012
 # Ellipsoids are drawn at two standard deviations.
 _SIGMAS = 2.0
-
-
-def nanoseconds(stamp: Time | Duration) -> int:
-    """Whole nanoseconds of a stamp or duration."""
-    return int(stamp.sec) * _NS + int(stamp.nanosec)
-
-
-def time_to_msg(stamp_ns: int) -> Time:
-    """Stamp of so many nanoseconds."""
-    seconds, rest = divmod(stamp_ns, _NS)
-    return Time(sec=seconds, nanosec=rest)
-
-
-def duration_to_msg(seconds: float) -> Duration:
-    """Split seconds into the two numbers of a Duration."""
-    whole, rest = divmod(round(seconds * 1e9), _NS)
-    return Duration(sec=whole, nanosec=rest)
 
 
 def code_of(reason: Reason | None) -> int:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import numpy as np
-from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Transform
+from roborefer_common.times import nanoseconds
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -20,11 +20,6 @@ from roborefer_perception.core.pictures import (
     decode_color,
     decode_depth,
 )
-
-
-def nanoseconds(stamp: Time | Duration) -> int:
-    """Whole nanoseconds of a stamp or duration."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
 
 
 def color_from_msg(message: Image | CompressedImage) -> Arrived[Rgb]:

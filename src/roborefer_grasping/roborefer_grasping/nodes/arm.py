@@ -20,6 +20,7 @@ from roborefer_common.core.parameters import Value
 from roborefer_common.declaring import declare, read
 from roborefer_common.patience import Patience, wait_until
 from roborefer_common.qos import EVENT, LATCHED
+from roborefer_common.times import nanoseconds
 from std_msgs.msg import Bool
 from visualization_msgs.msg import MarkerArray
 
@@ -27,7 +28,6 @@ from roborefer_grasping.conversions import (
     code_of,
     grasp_markers,
     held_to_msg,
-    nanoseconds,
     phase_code,
     pose_stamped,
     scene_markers,

@@ -18,15 +18,11 @@ from rclpy.time import Time
 from roborefer_common.core.parameters import Value
 from roborefer_common.patience import Patience, wait_until
 from roborefer_common.qos import SENSOR_IN
+from roborefer_common.times import nanoseconds
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from tf2_ros import Buffer, TransformException, TransformListener
 
-from roborefer_grasping.conversions import (
-    nanoseconds,
-    pose_from_transform,
-    reference_from_msg,
-    view_from_msgs,
-)
+from roborefer_grasping.conversions import pose_from_transform, reference_from_msg, view_from_msgs
 from roborefer_grasping.core.motion import Look, Reason, TaskFailure
 from roborefer_grasping.core.motion_reference import Reference
 from roborefer_grasping.core.rectify import is_distorted, undistorted_pixel

@@ -14,10 +14,11 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.publisher import Publisher
 from roborefer_common.patience import Patience
 from roborefer_common.qos import SENSOR_OUT
+from roborefer_common.times import time_to_msg
 from unique_identifier_msgs.msg import UUID
 
 from roborefer_msgs.msg import Pixel, TrackedReference
-from roborefer_perception.conversions import header_of, pose_to_msg, time_to_msg
+from roborefer_perception.conversions import header_of, pose_to_msg
 from roborefer_perception.core.arrivals import RawFrame
 from roborefer_perception.core.camera import Array
 from roborefer_perception.core.place import Calibration

@@ -22,6 +22,7 @@ from roborefer_common.declaring import declare, read
 from roborefer_common.exceptions import ParameterError
 from roborefer_common.patience import Patience, wait_until
 from roborefer_common.qos import SENSOR_IN, SENSOR_OUT
+from roborefer_common.times import nanoseconds
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 from tf2_ros import Buffer, TransformException, TransformListener
@@ -39,7 +40,6 @@ from roborefer_perception.exceptions import CalibrationError, ReferFailure
 from roborefer_perception.image_conversions import (
     camera_from_msg,
     color_from_msg,
-    nanoseconds,
     pose_from_transform,
 )
 from roborefer_perception.nodes.hand_eye_parameters import TABLE

@@ -22,18 +22,13 @@ from roborefer_common.declaring import declare, read
 from roborefer_common.exceptions import ParameterError
 from roborefer_common.patience import Patience, wait_until
 from roborefer_common.qos import EVENT
+from roborefer_common.times import duration_to_msg
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from roborefer_msgs.action import Refer
 from roborefer_msgs.msg import SpatialReference
-from roborefer_perception.conversions import (
-    code_of,
-    duration_to_msg,
-    reference_to_msg,
-    step_to_msg,
-    wish_from_goal,
-)
+from roborefer_perception.conversions import code_of, reference_to_msg, step_to_msg, wish_from_goal
 from roborefer_perception.core.answers import Step
 from roborefer_perception.core.frames import Policy
 from roborefer_perception.core.model_client import ModelClient

@@ -5,19 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from roborefer_common.times import nanoseconds, time_to_msg
+from sensor_msgs.msg import Image
 
-from roborefer_msgs.msg import ErrorCode, SpatialReference, TaskStatus, TaskStep
+from roborefer_msgs.msg import ErrorCode, LatencySplit, SpatialReference, TaskStatus, TaskStep
 from roborefer_msgs.msg import Question as QuestionMsg
+from roborefer_msgs.srv import CorrectReference
+from roborefer_operator.core.pictures import RawPicture
 from roborefer_operator.core.ports import Reference, Samples
+from roborefer_operator.core.samples import Sample
 from roborefer_operator.core.tasks import Question, QuestionKind, StepRun, TaskRun
 from roborefer_operator.exceptions import Reason, TaskFailure
 
 # Of the audio of `instruct`: samples per second, and what may be a sentence, seconds.
 _RATE = 16000
 _SHORTEST_S, _LONGEST_S = 0.1, 60.0
+
+_LATENCIES = tuple(LatencySplit.get_fields_and_field_types())
 
 
 def code_of(reason: Reason) -> int:
@@ -57,6 +64,52 @@ def reference_from_msg(message: SpatialReference) -> Reference:
         position=(at.x, at.y, at.z) if frame else None,
         raw=message,
     )
+
+
+def details_of(reference: Reference) -> dict[str, Any]:
+    """Return what a record keeps of a reference beyond what the executive needs."""
+    message = reference.raw
+    if not isinstance(message, SpatialReference):
+        return {}
+    pose = message.pose.pose.pose.orientation
+    split = message.latency
+    return {
+        "image_frame": message.header.frame_id,
+        "image_size": [int(message.image_width), int(message.image_height)],
+        "snapped_px": float(message.snapped_px),
+        "orientation": [pose.x, pose.y, pose.z, pose.w],
+        "covariance": [float(value) for value in message.pose.pose.covariance],
+        "extent": [message.extent.x, message.extent.y, message.extent.z],
+        "samples": int(message.samples),
+        "samples_agreeing": int(message.samples_agreeing),
+        "spread_m": float(message.spread_m),
+        "reasoning": [step.text for step in message.reasoning],
+        "model": message.model,
+        "latency_s": {name: float(getattr(split, name)) for name in _LATENCIES},
+    }
+
+
+def picture_from_msg(message: Image) -> RawPicture:
+    """Take over a picture; its data are not copied."""
+    return RawPicture(
+        int(message.width), int(message.height), message.encoding, int(message.step),
+        bool(message.is_bigendian), memoryview(message.data), nanoseconds(message.header.stamp),
+    )  # fmt: skip
+
+
+def correction_from_msg(request: CorrectReference.Request) -> Sample:
+    """Take over what a person says was meant.
+
+    Raises:
+        TaskFailure: INVALID_GOAL: the pixel is none.
+    """
+    pixel = (float(request.pixel.u), float(request.pixel.v)) if request.in_image else None
+    if pixel is not None and not np.isfinite(pixel).all():
+        raise TaskFailure(Reason.INVALID_GOAL, f"pixel {pixel} is none; two finite numbers are")
+    return Sample(
+        request.instruction, pixel, "service", bytes(request.reference_id.uuid).hex(),
+        kind=int(request.kind), note=request.note,
+    )  # fmt: skip
 
 
 def step_to_msg(step: StepRun) -> TaskStep:

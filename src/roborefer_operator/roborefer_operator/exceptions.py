@@ -53,3 +53,15 @@ class TaskFailure(OperatorError):
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class PictureError(OperatorError):
+    """A picture cannot be read; the message says what is wrong with it."""
+
+
+class RecordError(OperatorError):
+    """A record or a file of samples cannot be read; the message names the file."""
+
+
+class ConsoleError(OperatorError):
+    """The console cannot do what a page, a parameter or a message wants; says what would do."""

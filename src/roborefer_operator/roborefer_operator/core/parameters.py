@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from roborefer_common.core.parameters import Row, Value, readme_table, sample_yaml
 
 from roborefer_operator.core.behaviours import Policy
 from roborefer_operator.core.executive import Limits
+from roborefer_operator.core.recorder import RecorderSettings
 
 _POLICY, _LIMITS = Policy(), Limits()
 
@@ -56,6 +58,15 @@ TABLE = (
     Row("splitter.timeout_s", 15.0, "Longest answer of it.", 0.5, 120.0),
     Row("records.folder", "", "Where every task leaves a record; empty keeps none."),
     Row("records.most", 1000, "Records that are kept; the oldest go first.", 1, 1000000),
+    Row(
+        "records.frames", 40,
+        "Pictures of the camera that are remembered until something in them is referred to.",
+        1, 300,
+    ),
+    Row(
+        "samples.folder", "",
+        "Where corrections are saved as training samples; empty: `samples` in records.folder.",
+    ),
     Row("diagnostics.period_s", 1.0, "Between two diagnostics.", 0.1, 60.0),
 )  # fmt: skip
 
@@ -69,6 +80,17 @@ def policy_of(values: Mapping[str, Value]) -> Policy:
         least_words_confidence=_number(values, "words.min_confidence"),
         camera_fixed=bool(values["camera.fixed"]),
     )
+
+
+def recorder_of(values: Mapping[str, Value]) -> RecorderSettings:
+    """Turn checked values into what is recorded, and where."""
+    records, samples = (
+        Path(str(values[name])).expanduser() if values[name] else None
+        for name in ("records.folder", "samples.folder")
+    )
+    if samples is None and records is not None:
+        samples = records / "samples"
+    return RecorderSettings(records, samples, int(_number(values, "records.most")))
 
 
 def limits_of(values: Mapping[str, Value]) -> Limits:

@@ -24,27 +24,29 @@ from std_msgs.msg import Bool
 
 from roborefer_msgs.action import ExecuteInstruction
 from roborefer_msgs.msg import ErrorCode, Phase, TaskStatus
-from roborefer_msgs.srv import AnswerQuestion, CancelTask, GetTasks, Instruct
+from roborefer_msgs.srv import AnswerQuestion, CancelTask, CorrectReference, GetTasks, Instruct
 from roborefer_operator.conversions import code_of, samples_of, task_to_msg
 from roborefer_operator.core.executive import Executive
 from roborefer_operator.core.language.replies import Reply, ReplyKind
 from roborefer_operator.core.parameters import TABLE, limits_of, policy_of
 from roborefer_operator.core.tasks import Source, TaskRun, TaskState
 from roborefer_operator.exceptions import Reason, TaskFailure
+from roborefer_operator.nodes.recording import Recording
 from roborefer_operator.nodes.ros_ports import Hear, RosPorts
 from roborefer_operator.nodes.watching import Watch
 
-_THREADS = 4
+_THREADS = 6
 # When the node is told to end, motion gets so long to come to rest.
 _REST_S = 6.0
 
 
 class ExecutiveNode(LifecycleNode):
-    """Serves `instruct`, `answer_question`, `cancel_task`, `get_tasks`, `execute_instruction`.
+    """Serves `instruct`, `answer_question`, `cancel_task`, `get_tasks`, `correct_reference`.
 
-    Uses the actions `refer`, `pick`, `place` and `go_to`. Subscribes to `held_object`,
-    `tracked_reference` and, latched, `stop`. Publishes `task_status` and `stop` (latched) and
-    `diagnostics`. Parameters: config/executive.yaml, made from core/parameters.py.
+    Also the action `execute_instruction`. Uses the actions `refer`, `pick`, `place` and `go_to`.
+    Subscribes to `held_object`, `tracked_reference`, latched `stop`, and for records to what
+    `Recording` says. Publishes `task_status` and `stop` (latched) and `diagnostics`. Parameters:
+    config/executive.yaml, made from core/parameters.py.
     """
 
     def __init__(self, hear: Hear | None = None, **kwargs: Any) -> None:
@@ -61,6 +63,7 @@ class ExecutiveNode(LifecycleNode):
         self._values: dict[str, Value] = {}
         self._ports: RosPorts | None = None
         self._executive: Executive | None = None
+        self._recording: Recording | None = None
         self._timers: list[Any] = []
         self._changed = threading.Condition()
         self._watches: list[Watch] = []
@@ -69,6 +72,11 @@ class ExecutiveNode(LifecycleNode):
         self.create_subscription(
             Bool, "stop", self._on_stop, LATCHED, callback_group=MutuallyExclusiveCallbackGroup()
         )
+        # Corrections wait for the disk, so they hold up nothing else.
+        self.create_service(
+            CorrectReference, "correct_reference", self._on_correct,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+        )  # fmt: skip
         group = MutuallyExclusiveCallbackGroup()
         for kind, name, call in (
             (Instruct, "instruct", self._on_instruct),
@@ -89,6 +97,7 @@ class ExecutiveNode(LifecycleNode):
         try:
             self._values = read(self, TABLE)
             self._ports = RosPorts(self, self._values, self._hear)
+            self._recording = Recording(self, self._values, self._ports.looking)
         except (ParameterError, TaskFailure) as error:
             self.get_logger().error(f"cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
@@ -128,6 +137,12 @@ class ExecutiveNode(LifecycleNode):
         self._release()
         return TransitionCallbackReturn.SUCCESS
 
+    def destroy_node(self) -> None:
+        """Write the last records, and go."""
+        if self._recording is not None:
+            self._recording.close()
+        super().destroy_node()
+
     def _rest(self) -> None:
         self._active = False
         executive = self._executive
@@ -146,7 +161,9 @@ class ExecutiveNode(LifecycleNode):
         self._timers = []
         if self._ports is not None:
             self._ports.close()
-        self._ports = self._executive = None
+        if self._recording is not None:
+            self._recording.close()
+        self._ports = self._executive = self._recording = None
 
     # --- what people say ----------------------------------------------------------------------
     def _on_instruct(
@@ -200,6 +217,16 @@ class ExecutiveNode(LifecycleNode):
             limit = request.limit or _MOST_SHOWN
             response.tasks = [executive.look(task, task_to_msg) for task in tasks[:limit]]
         return response
+
+    def _on_correct(
+        self, request: CorrectReference.Request, response: CorrectReference.Response
+    ) -> CorrectReference.Response:
+        try:
+            self._ready()
+        except TaskFailure as error:
+            return _refused(response, error)
+        recording = self._recording
+        return recording.correct(request, response) if recording is not None else response
 
     def _on_stop(self, message: Bool) -> None:
         executive = self._executive
@@ -261,6 +288,8 @@ class ExecutiveNode(LifecycleNode):
     # --- telling ------------------------------------------------------------------------------
     def _on_change(self, task: TaskRun) -> None:
         self._status_publisher.publish(task_to_msg(task))
+        if self._recording is not None:
+            self._recording.told(task)
         for watch in self._watches:
             if watch.task is task:
                 watch.tell(task)

@@ -70,6 +70,11 @@ class ActionRequest:
         """Constant of Phase, from the feedback."""
         return self._phase
 
+    @property
+    def ended(self) -> bool:
+        """Whether its outcome is known."""
+        return self._outcome is not None
+
     def cancel(self) -> None:
         """Ask the server to end the goal."""
         with self._lock:

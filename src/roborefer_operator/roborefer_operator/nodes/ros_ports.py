@@ -76,6 +76,7 @@ class RosPorts:
             name: ActionClient(node, kind, name, callback_group=group)
             for name, kind in (("refer", Refer), ("pick", Pick), ("place", Place), ("go_to", GoTo))
         }
+        self._query: ActionRequest | None = None
         self._held = HeldObject()
         self._tracked: TrackedReference | None = None
         self._lock = threading.Lock()
@@ -116,6 +117,11 @@ class RosPorts:
     def ready(self) -> dict[str, bool]:
         """Which servers are there, by name of the action."""
         return {name: client.server_is_ready() for name, client in self._clients.items()}
+
+    def looking(self) -> bool:
+        """Whether the referrer has chosen its picture and not yet answered."""
+        query = self._query
+        return query is not None and not query.ended and query.phase >= int(Phase.ASKING_MODEL)
 
     def can(self, verb: Verb) -> bool:
         """Whether this robot is meant to have what a verb needs.
@@ -182,7 +188,8 @@ class RosPorts:
                 tuple(map(reference_from_msg, result.candidates)),
             )  # fmt: skip
 
-        return self._request("refer", goal, convert, self._number("refer.deadline_s") + 2.0)
+        self._query = self._request("refer", goal, convert, self._number("refer.deadline_s") + 2.0)
+        return self._query
 
     def pick(self, target: Reference, place: Reference | None, plan_only: bool) -> Pending:
         """Send the arm to take something."""
@@ -219,7 +226,9 @@ class RosPorts:
         """Publish the latched stop."""
         self._stop_publisher.publish(Bool(data=stop))
 
-    def _request(self, name: str, goal: Any, convert: Any, deadline_s: float = 0.0) -> Pending:
+    def _request(
+        self, name: str, goal: Any, convert: Any, deadline_s: float = 0.0
+    ) -> ActionRequest:
         return ActionRequest(
             self._clients[name], name, goal, convert, self._node.get_clock(),
             self._number("server.wait_s"), deadline_s or self._number("server.deadline_s"),

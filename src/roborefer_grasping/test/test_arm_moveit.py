@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("moveit_msgs.msg")
 
-from fake_move_group import FakeMoveGroup
+from fake_move_group import FakeMoveGroup  # noqa: E402
 
-from roborefer_msgs.action import Pick
-from roborefer_msgs.msg import ErrorCode
+from roborefer_msgs.action import Pick  # noqa: E402
+from roborefer_msgs.msg import ErrorCode  # noqa: E402
 
 
 def test_a_block_is_picked_on_ways_of_move_group_and_without_one_nothing_moves(start):

@@ -20,7 +20,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo
 
 sys.path.insert(0, str(Path(__file__).parent))
-import recorded
+import recorded  # noqa: E402
 
 _FOLDER = tempfile.TemporaryDirectory(prefix="rgbd_player_")
 LAUNCH_FILE = Path(__file__).parents[1] / "launch" / "rgbd_player.launch.py"

@@ -29,6 +29,7 @@ from roborefer_operator.conversions import code_of, samples_of, task_to_msg
 from roborefer_operator.core.executive import Executive
 from roborefer_operator.core.language.replies import Reply, ReplyKind
 from roborefer_operator.core.parameters import TABLE, limits_of, policy_of
+from roborefer_operator.core.speech.hearing import make_hearing
 from roborefer_operator.core.tasks import Source, TaskRun, TaskState
 from roborefer_operator.exceptions import Reason, TaskFailure
 from roborefer_operator.nodes.recording import Recording
@@ -350,7 +351,8 @@ def main() -> None:
     """Run the node until it is told to end."""
     try:
         with rclpy.init():
-            node = ExecutiveNode()
+            # The engine is loaded with the first sound.
+            node = ExecutiveNode(make_hearing())
             executor = MultiThreadedExecutor(num_threads=_THREADS)
             executor.add_node(node)
             try:

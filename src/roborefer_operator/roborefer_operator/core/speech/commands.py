@@ -41,10 +41,12 @@ _TABLE = {
     "take": "3* <taking> <thing> | pick <short> up",
     "taking": "4* pick up | 4* pick | 2* grab | 2* grasp | 3* take | get | fetch | lift | lift up"
     " | collect",
-    "put": "8* <putting> <moved> <place> | <putting> <moved> <side_away> | put <moved> down"
+    "put": "3* <putting> it <place> | 8* <putting> <named> <place> | <putting> <named> <beside> it"
+    " | <putting> <moved> <side_away> | put <moved> down"
     " | put down <moved>",
     "putting": "5* put | 4* place | 3* move | set | bring | drop | lay | slide | shift",
-    "moved": "2* it | 5* <short> | <thing>",
+    "moved": "it | 2* <short>",
+    "named": "5* <short> | <thing>",
     "hand": "3* give me <thing> | 2* hand me <thing> | 2* bring me <thing> | pass me <thing>"
     " | hand over <thing> | give <short> to me | bring <short> to me",
     "go": "go to <short> | move to <short> | drive to <short> | walk to <short>",
@@ -89,7 +91,7 @@ _TABLE = {
     " | at the <end> edge of <anchor> | in the middle of <anchor> | in the center of <anchor>"
     " | in the <corner> corner of <anchor> | over there | there | on the <leftright> side"
     " | <free> on <anchor> | in the <corner> corner",
-    "anchor": "5* <short> | the <landmark> | 2* the table | it",
+    "anchor": "5* <short> | the <landmark> | 2* the table",
     "free": "in the <empty> <space> | on the <empty> <space> | in a <empty> <space>",
     "empty": "free | empty | vacant | open",
     "space": "space | spot | area | place | gap",
@@ -98,13 +100,14 @@ _TABLE = {
     "number": "two | three | four | five | six | seven | eight | nine | ten | twelve | fifteen"
     " | twenty | thirty",
     "side_away": "to the <leftright> | over there | there",
+    "choice": "one | two | three | four | five | six | seven | eight | nine",
     # About the task itself, and answers.
     "control": "4* stop | halt | freeze | abort | cancel | stop now | stop moving | cancel that"
     " | wait | undo | undo that | put it back | again | do it again | once more | try again"
     " | continue | go on | stop and <command>",
     "correction": "no <short> | no not that one | not that one | no i meant <short> | actually"
     " <short> | no <beside> <short>",
-    "answer": "3* yes | 3* no | yes please | okay | <short> | number <number> | <number>"
+    "answer": "3* yes | 3* no | yes please | okay | <short> | number <choice> | 2* <choice>"
     " | the <ordinal> one | go ahead | never mind",
 }
 

@@ -65,6 +65,27 @@ def test_undo_after_undo_does_it_again(bench):
     assert bench.world.things["red mug"] == (150.0, 205.0)
 
 
+def test_undoing_a_place_takes_the_thing_into_the_hand_again(bench):
+    bench.run("pick the red mug")
+    bench.run("put it left of the plate")
+
+    undo = bench.run("undo")
+
+    assert undo.state is TaskState.SUCCEEDED
+    assert bench.world.held == "red mug"
+    assert undo.steps[0].phrase == "the red mug"
+
+
+def test_after_an_answer_the_task_says_what_it_does_again(bench):
+    bench.world.looks = 1000
+    task = bench.run("pick the mug")
+
+    bench.answer(task, ReplyKind.CANDIDATE, candidate=1)
+    bench.tick(3)
+
+    assert task.message == "pick the mug"
+
+
 def test_again_after_undo_repeats_the_sentence_and_not_the_putting_back(bench):
     bench.run("put the red mug left of the plate")
     bench.run("undo")

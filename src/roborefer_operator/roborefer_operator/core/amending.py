@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from roborefer_operator.core.language.steps import Correction, Verb
-from roborefer_operator.core.ports import KIND_FREE_SPACE
+from roborefer_operator.core.ports import KIND_FREE_SPACE, Reference
 from roborefer_operator.core.tasks import StepRun, StepState, TaskRun
 
 
@@ -19,22 +19,30 @@ def undoing(last: TaskRun, holding: bool) -> list[StepRun]:
     steps: list[StepRun] = []
     done = [s for s in _done(last, holding) if s.reference and not last.plan_only]
     for number, step in reversed(list(enumerate(done))):
-        if step.verb is not Verb.PICK or step.reference is None:
+        before = done[number - 1] if number else None
+        if step.reference is None:
             continue
-        after = done[number + 1] if number + 1 < len(done) else None
-        if after is not None and after.verb is Verb.PLACE and after.reference is not None:
-            steps.append(StepRun(Verb.PICK, step.phrase, after.reference.pixel, back=True))
-        elif not holding:
-            continue
-        steps.append(
-            StepRun(Verb.PLACE, "where it was", step.reference.pixel, KIND_FREE_SPACE, back=True)
-        )
+        if step.verb is Verb.PLACE:
+            # What was in the hand before this task goes back there.
+            moved = before if before is not None and before.verb is Verb.PICK else None
+            words = moved.phrase if moved is not None else last.context.target
+            steps.append(StepRun(Verb.PICK, words, step.reference.pixel, back=True))
+        elif step.verb is Verb.PICK:
+            after = done[number + 1] if number + 1 < len(done) else None
+            if holding or (after is not None and after.verb is Verb.PLACE):
+                steps.append(_put_back(step.reference))
     return steps
+
+
+def _put_back(to: Reference) -> StepRun:
+    return StepRun(Verb.PLACE, "where it was", to.pixel, KIND_FREE_SPACE, back=True)
 
 
 def _done(last: TaskRun, holding: bool) -> list[StepRun]:
     """Return the steps that had an effect."""
-    begun = [s for s in last.steps if s.attempts or s.state is StepState.SUCCEEDED]
+    # What it put back belongs to an undo that is undone, but not to a correction that is.
+    own = [s for s in last.steps if not s.back] or last.steps
+    begun = [s for s in own if s.attempts or s.state is StepState.SUCCEEDED]
     done = [s for s in begun if s.state is StepState.SUCCEEDED]
     if holding and begun and begun[-1] not in done and begun[-1].verb is Verb.PICK:
         # It was interrupted with the thing in the hand.

@@ -152,7 +152,7 @@ class Leaf(Behaviour):
             kind, f"{self.task.id}-q{next(_question_numbers)}", text, candidates, now,
             now + wait_ns if wait_ns else 0,
         )  # fmt: skip
-        before, self.task.state = self.task.state, TaskState.ASKING
+        before, self.task.state = (self.task.state, self.task.message), TaskState.ASKING
         self.task.reply, self.task.message = None, text
         try:
             while self.task.reply is None:
@@ -164,7 +164,8 @@ class Leaf(Behaviour):
                 yield
             return self.task.reply
         finally:
-            self.task.question, self.task.state = None, before
+            self.task.question = None
+            self.task.state, self.task.message = before
 
     def find(self, step: StepRun, fresh: bool = False) -> Generator[None, None, Reference]:
         """Find what a step is about, with retries and questions.

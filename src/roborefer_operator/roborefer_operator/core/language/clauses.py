@@ -40,6 +40,9 @@ def read_clause(sentence: str, words: list[Word]) -> list[Steps]:
             rest = _without_trailing(words[len(verb) :])
             return _Clause(sentence, verb, rest).read(pattern)
     said = sentence[words[0].begin : words[-1].end]
+    if words[0].text == "which" and {"is", "are"} & {word.text for word in words[2:-1]}:
+        # "Which mug is nearest to the plate" names a thing only as a whole.
+        return [(Step(Verb.REFER, said),)]
     raise TaskFailure(
         Reason.NOT_UNDERSTOOD,
         f"'{said}' begins with no known verb; use pick, put, place, move, bring, stack, hand me,"

@@ -51,7 +51,8 @@ _TABLE = {
     " | hand over <thing> | give <short> to me | bring <short> to me",
     "go": "go to <short> | move to <short> | drive to <short> | walk to <short>",
     "find": "2* find <thing> | 2* point to <thing> | point at <thing> | show me <thing>"
-    " | locate <thing> | where is <thing> | look at <thing>",
+    " | locate <thing> | where is <thing> | look at <thing>"
+    " | which <noun> is <extreme> <target> | which <noun> is <beside> <short>",
     "stack": "stack <short> on <short> | stack <short> on top of <short>",
     # What is meant.
     "thing": "4* <short> | 5* <short> <relation> | <det> <superlative> <noun>",

@@ -74,7 +74,8 @@ class PocketSphinx:
         found: dict[str, float] = {}
         for rows in (cleaned, plain):
             for text, lead in self._sentences(rows)[:1]:
-                found[text] = max(found.get(text, 0.0), alike * lead)
+                # What both hear must lead in both.
+                found[text] = min(found.get(text, 1.0), alike * lead)
         if not found:
             return [Heard(cleaned[0].text, 0.0)]
         ranked = sorted(found, key=lambda text: -found[text])

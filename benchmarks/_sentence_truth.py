@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -57,6 +58,7 @@ class Truth:
                 (GetEntities, "get_entities"),
                 (GetEntitiesStates, "get_entities_states"),
                 (SpawnEntity, "spawn_entity"),
+                (SetParameters, "simulator/set_parameters"),
             )
         }
         self._spin.start()
@@ -113,7 +115,7 @@ class Truth:
         """Wait for the simulator."""
         for kind, client in self._services.items():
             if not client.wait_for_service(timeout_s):
-                raise TimeoutError(f"nobody serves {kind.__name__}; see out/sentences.log")
+                raise TimeoutError(f"nobody serves {kind.__name__}; see out/graph.log")
 
     def wait_for_rest(self) -> None:
         """Wait until the arm stands and things have settled."""
@@ -156,6 +158,13 @@ class Truth:
         # The jaw notices that what it held is gone, and the camera sees the new table.
         self.sleep_s(1.5)
 
+    def set_parameter(self, name: str, value: bool | str) -> None:
+        """Set a parameter of the simulator, such as one that breaks something."""
+        message = Parameter(name, value=value).to_parameter_msg()
+        answer = self._ask(SetParameters, SetParameters.Request(parameters=[message]))
+        if not answer.results[0].successful:
+            raise RuntimeError(f"{name} cannot be {value}: {answer.results[0].reason}")
+
     def poses(self) -> dict[str, npt.NDArray[np.float64]]:
         """Poses of all things in world, shape (4, 4) each."""
         answer = self._call(GetEntitiesStates)
@@ -180,6 +189,6 @@ class Truth:
         if not done.wait(30.0):
             raise TimeoutError(f"no answer of {kind.__name__}")
         answer = future.result()
-        if answer.result.result != Result.RESULT_OK:
+        if hasattr(answer, "result") and answer.result.result != Result.RESULT_OK:
             raise RuntimeError(f"{kind.__name__}: {answer.result.error_message}")
         return answer

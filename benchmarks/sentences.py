@@ -25,8 +25,6 @@ import argparse
 import json
 import os
 import platform
-import signal
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
@@ -35,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _sentence_graph import Graph
 from _sentence_scenes import CATEGORIES, Task, axes_of, draw_task, judge
 from _sentence_truth import Truth
 from roborefer_bringup.client import Robot, RobotError
@@ -42,7 +41,6 @@ from roborefer_sim.core.clutter import Clutter, random_cell
 from roborefer_sim.exceptions import SceneError
 from tqdm import tqdm
 
-ROOT = Path(__file__).parents[1]
 FIRST_SEED, QUICK_SEED = 90_000, 5_000
 STOPS = 5
 DEADLINE_S = 240.0
@@ -155,35 +153,6 @@ def try_stop(robot: Robot, truth: Truth, sentence: str) -> bool:
     robot.release()
     truth.sleep_s(0.2)
     return moved
-
-
-class Graph:
-    """The launched graph."""
-
-    def __init__(self, engine: str, factor: float) -> None:
-        port = str(25600 + os.getpid() % 300)
-        command = [
-            str(Path(sys.executable).parent / "pocket-ros2"), "launch", "roborefer_bringup",
-            "ur5_sim.launch.py", f"engine:={engine}", f"port:={port}",
-            f"real_time_factor:={factor}", "log_level:=warn",
-        ]  # fmt: skip
-        if os.environ.get("ROS_DISTRO"):
-            command[0] = "ros2"
-        self.log = ROOT / "out" / "sentences.log"
-        self.log.parent.mkdir(exist_ok=True)
-        self._file = self.log.open("w", encoding="utf-8")
-        self._process = subprocess.Popen(
-            command, stdout=self._file, stderr=subprocess.STDOUT, start_new_session=True
-        )
-
-    def close(self) -> None:
-        """End all of it."""
-        self._process.send_signal(signal.SIGINT)
-        try:
-            self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._file.close()
 
 
 def figures(totals: Totals) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from roborefer_operator.mock_scene import Failure
 from std_msgs.msg import Bool
 
 from roborefer_msgs.action import ExecuteInstruction, Pick
-from roborefer_msgs.msg import ErrorCode, Question, SpatialReference, TaskStatus
+from roborefer_msgs.msg import ErrorCode, HeldObject, Question, SpatialReference, TaskStatus
 from roborefer_msgs.srv import AnswerQuestion, GetTasks, Instruct
 
 # A new sentence must interrupt within this, seconds.
@@ -181,3 +181,21 @@ def test_many_goals_that_wait_hold_up_nobody(start):
 
     assert [result.error_code for result in results] == [0] * 8
     assert len(tasks) == 8
+
+
+def test_a_topic_that_comes_late_does_not_undo_what_the_result_said(start):
+    def message(held, seconds):
+        said = HeldObject(held=held)
+        said.header.frame_id, said.header.stamp.sec = "tool0", seconds
+        return said
+
+    with start() as bench:
+        ports = bench.executive._ports
+        ports._arm_outcome(Pick.Result(held_object=message(True, 2_000_000_000)))
+        ports._on_held(message(False, 1_999_999_999))
+        after_late = ports.holding()
+        # A clock that was set back is another thing.
+        ports._on_held(message(False, 100))
+        after_reset = ports.holding()
+
+    assert (after_late, after_reset) == (True, False)

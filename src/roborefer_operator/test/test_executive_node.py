@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The executive as a node: services, action, topics, lifecycle."""
 
+import threading
+
 from action_msgs.msg import GoalStatus
 from rclpy.action import ActionClient
 from roborefer_common.qos import LATCHED
@@ -121,6 +123,30 @@ def test_stop_is_published_latched_and_blocks_until_released(start):
     assert released.accepted
     assert after.accepted
     assert heard[0] is True
+
+
+def test_a_stop_that_somebody_else_released_does_not_reach_who_comes_later(start):
+    with start() as bench:
+        other = bench.client.create_publisher(Bool, "stop", LATCHED)
+        bench.call(Instruct, "instruct", text="stop!")
+        released = threading.Event()
+        # The executive takes a release that comes at once for an echo of its own.
+        timer = bench.client.create_timer(0.7, released.set)
+        assert released.wait(10.0)
+        bench.client.destroy_timer(timer)
+        other.publish(Bool(data=False))
+        refused = True
+        while refused:
+            refused = not bench.call(Instruct, "instruct", text="find the plate").accepted
+        bench.until(lambda s: s.instruction == "find the plate" and ended(s))
+        heard, told = [], threading.Event()
+        bench.client.create_subscription(
+            Bool, "stop", lambda m: (heard.append(m.data), told.set()), LATCHED
+        )
+        assert told.wait(10.0)
+        bench.call(GetTasks, "get_tasks")
+
+    assert heard == [False]
 
 
 def test_the_history_is_told_newest_first(start):

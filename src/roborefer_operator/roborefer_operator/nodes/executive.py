@@ -34,6 +34,7 @@ from roborefer_operator.core.tasks import Source, TaskRun, TaskState
 from roborefer_operator.exceptions import Reason, TaskFailure
 from roborefer_operator.nodes.recording import Recording
 from roborefer_operator.nodes.ros_ports import Hear, RosPorts
+from roborefer_operator.nodes.stop_line import StopLine
 from roborefer_operator.nodes.watching import Watch
 
 _THREADS = 6
@@ -70,6 +71,7 @@ class ExecutiveNode(LifecycleNode):
         self._watches: list[Watch] = []
         self._status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", EVENT)
+        self._stop_line = StopLine(self)
         self.create_subscription(
             Bool, "stop", self._on_stop, LATCHED, callback_group=MutuallyExclusiveCallbackGroup()
         )
@@ -97,7 +99,7 @@ class ExecutiveNode(LifecycleNode):
         """Read and check parameters, look for the servers of the robot."""
         try:
             self._values = read(self, TABLE)
-            self._ports = RosPorts(self, self._values, self._hear)
+            self._ports = RosPorts(self, self._values, self._stop_line, self._hear)
             self._recording = Recording(self, self._values, self._ports.looking)
         except (ParameterError, TaskFailure) as error:
             self.get_logger().error(f"cannot be configured: {error}")
@@ -230,6 +232,7 @@ class ExecutiveNode(LifecycleNode):
         return recording.correct(request, response) if recording is not None else response
 
     def _on_stop(self, message: Bool) -> None:
+        self._stop_line.heard(message.data)
         executive = self._executive
         if executive is not None:
             executive.set_stopped(message.data)

@@ -15,8 +15,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.lifecycle import LifecycleNode
 from roborefer_common.core.parameters import Value
 from roborefer_common.qos import LATCHED, SENSOR_IN
-from roborefer_common.times import duration_to_msg, time_to_msg
-from std_msgs.msg import Bool
+from roborefer_common.times import duration_to_msg, nanoseconds, time_to_msg
 
 from roborefer_msgs.action import GoTo, Pick, Place, Refer
 from roborefer_msgs.msg import (
@@ -43,9 +42,12 @@ from roborefer_operator.core.ports import (
 )
 from roborefer_operator.exceptions import Reason, TaskFailure
 from roborefer_operator.nodes.requests import ActionRequest
+from roborefer_operator.nodes.stop_line import StopLine
 
 Hear = Callable[[Samples], Heard]
 
+# A topic comes no later than this behind a result, nanoseconds.
+_LATE_NS = 5_000_000_000
 # A followed target that is this far from where it was referred to has moved, metres.
 _MOVED_M = 0.02
 
@@ -54,13 +56,18 @@ class RosPorts:
     """Implements `core.ports.Ports`; usable from any thread."""
 
     def __init__(
-        self, node: LifecycleNode, values: Mapping[str, Value], hear: Hear | None = None
+        self,
+        node: LifecycleNode,
+        values: Mapping[str, Value],
+        stop_line: StopLine,
+        hear: Hear | None = None,
     ) -> None:
         """Create clients and subscriptions.
 
         Args:
             node: Whose they are.
             values: Of its parameters.
+            stop_line: Says stop and release.
             hear: Recognises speech; None where nothing can.
 
         Raises:
@@ -90,7 +97,7 @@ class RosPorts:
                 callback_group=own,
             ),
         ]  # fmt: skip
-        self._stop_publisher = node.create_publisher(Bool, "stop", LATCHED)
+        self._stop_line = stop_line
 
     def close(self) -> None:
         """Let go of everything."""
@@ -98,13 +105,17 @@ class RosPorts:
             self._node.destroy_subscription(subscription)
         for client in self._clients.values():
             client.destroy()
-        self._node.destroy_publisher(self._stop_publisher)
         self._threads.shutdown(wait=False, cancel_futures=True)
         if self._splitter is not None:
             self._splitter.close()
 
     def _on_held(self, message: HeldObject) -> None:
-        self._held = message
+        """Take what the arm says it holds; the topic may come later than a newer result."""
+        with self._lock:
+            older_ns = nanoseconds(self._held.header.stamp) - nanoseconds(message.header.stamp)
+            # Much older is a clock that was set back, and not a message that was late.
+            if not 0 < older_ns < _LATE_NS:
+                self._held = message
 
     def _on_tracked(self, message: TrackedReference) -> None:
         self._tracked = message
@@ -196,12 +207,12 @@ class RosPorts:
         goal = Pick.Goal(reference=target.raw, plan_only=plan_only)
         if place is not None:
             goal.with_place, goal.place = True, place.raw
-        return self._request("pick", goal, _arm_outcome)
+        return self._request("pick", goal, self._arm_outcome)
 
     def place(self, where: Reference, plan_only: bool) -> Pending:
         """Send the arm to put down what it holds."""
         return self._request(
-            "place", Place.Goal(reference=where.raw, plan_only=plan_only), _arm_outcome
+            "place", Place.Goal(reference=where.raw, plan_only=plan_only), self._arm_outcome
         )
 
     def hand_over(self, plan_only: bool) -> Pending:
@@ -215,16 +226,16 @@ class RosPorts:
         at.position.x, at.position.y, at.position.z = x, y, z
         at.orientation.w = 1.0
         return self._request(
-            "place", Place.Goal(reference=reference, plan_only=plan_only), _arm_outcome
+            "place", Place.Goal(reference=reference, plan_only=plan_only), self._arm_outcome
         )
 
     def go_to(self, target: Reference) -> Pending:
         """Send the base."""
-        return self._request("go_to", GoTo.Goal(reference=target.raw), _arm_outcome)
+        return self._request("go_to", GoTo.Goal(reference=target.raw), _outcome)
 
     def set_stop(self, stop: bool) -> None:
         """Publish the latched stop."""
-        self._stop_publisher.publish(Bool(data=stop))
+        self._stop_line.say(stop)
 
     def _request(
         self, name: str, goal: Any, convert: Any, deadline_s: float = 0.0
@@ -234,11 +245,17 @@ class RosPorts:
             self._number("server.wait_s"), deadline_s or self._number("server.deadline_s"),
         )  # fmt: skip
 
+    def _arm_outcome(self, result: Any) -> Outcome:
+        """Read the result of pick or place, and what is in the hand since then."""
+        if result.held_object.header.frame_id:
+            self._on_held(result.held_object)
+        return _outcome(result)
+
     def _number(self, name: str) -> float:
         return float(self._values[name])  # type: ignore[arg-type]
 
 
-def _arm_outcome(result: Any) -> Outcome:
+def _outcome(result: Any) -> Outcome:
     return Outcome(int(result.error_code), result.error_msg, int(result.phase))
 
 

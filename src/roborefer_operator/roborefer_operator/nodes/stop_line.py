@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The latched topic `stop` as the console uses it."""
+"""The latched topic `stop` as console and executive use it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class StopLine:
     """Says stop and release, and leaves no word behind that somebody took back later.
 
     Every publisher of a latched topic keeps its own last message for nodes that start later. A
-    stop of ours that the executive released, or the other way round, must not reach them.
+    stop of ours that somebody else released, or the other way round, must not reach them.
     """
 
     def __init__(self, node: Node) -> None:

@@ -15,7 +15,7 @@ BENCH := $(patsubst benchmarks/%.py,%,$(sort $(wildcard benchmarks/[a-z]*.py)))
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 setup: ## install what this machine still needs
-demo: ## show what works today
+demo: ## three sentences in the simulated cell: video, pictures and report in out/demo
 test: ## check everything that is quick
 test-all: ## run the slow tests too
 lint: ## check style, types and house rules
@@ -41,9 +41,9 @@ lint: lint-ros
 	python3 tools/check_tree.py
 
 demo:
-	@if [[ ! -d src/roborefer_bringup ]]; then echo "demo: roborefer_bringup is not built yet;" \
-	  "the interfaces are: ros2 interface package roborefer_msgs" >&2; exit 1; fi
-	set +u; source install/setup.bash; ros2 launch roborefer_bringup demo.launch.py
+	@if [[ ! -f install/setup.bash ]]; then echo "demo: the workspace is not built yet;" \
+	  "type: make setup" >&2; exit 1; fi
+	set +u; source install/setup.bash; ros2 run roborefer_bringup demo --out out/demo
 
 docs:
 	@echo "docs: the pages are made from what runs without ROS 2; use a shell without it" >&2; exit 1
@@ -89,10 +89,7 @@ test-vlm: setup
 	$(if $(wildcard vlm/tests),$(PYTEST) vlm/tests)
 
 demo: setup
-	@echo "demo: perception node, operator and bringup are not built yet; here the arm picks what a"
-	@echo "demo: random pixel shows and puts it where another one points, in ten random scenes:"
-	$(PYTHON_VENV) benchmarks/pick_place.py --quick --only noise --out out/demo
-	@echo "demo: the video is in out/demo"
+	.venv/bin/pocket-ros2 run roborefer_bringup demo --out out/demo
 
 docs: setup
 	$(PYTHON_VENV) pocket_ros2/tools/api_table.py

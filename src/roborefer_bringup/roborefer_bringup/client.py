@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
@@ -24,12 +24,19 @@ from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from roborefer_common.qos import LATCHED
+from roborefer_common.qos import AUDIO, EVENT, LATCHED
 from roborefer_common.times import duration_to_msg
 from std_msgs.msg import Bool
 
 from roborefer_msgs.action import ExecuteInstruction, Refer
-from roborefer_msgs.msg import ErrorCode, Question, SpatialReference, TaskStatus
+from roborefer_msgs.msg import (
+    AudioChunk,
+    ErrorCode,
+    Question,
+    SpatialReference,
+    TaskStatus,
+    Transcript,
+)  # fmt: skip
 from roborefer_msgs.srv import AnswerQuestion, CancelTask, Instruct
 
 
@@ -84,6 +91,8 @@ class Done:
 
 
 _PAUSE_S = 0.2
+# Of sound: samples per second, and in one message.
+_RATE, _CHUNK = 16000, 1600
 
 Answerer = Callable[[Question], "int | bool | str | None"]
 
@@ -99,7 +108,7 @@ class Robot:
             timeout_s: Longest wait for a server, and for the answer of a service.
         """
         self._timeout_s = timeout_s
-        self._starting = threading.Event()
+        self._pause = threading.Event()
         self._context = Context()
         self._context.init()
         self._node = Node("roborefer_client", namespace=namespace, context=self._context)
@@ -167,7 +176,7 @@ class Robot:
             # A robot that is just being launched gets the time to come up.
             if result.error_code != ErrorCode.NOT_ACTIVE or monotonic() > until:
                 break
-            self._starting.wait(_PAUSE_S)
+            self._pause.wait(_PAUSE_S)
         if not result.task.task_id:
             raise RobotError(result.error_code, result.error_msg)
         message = result.error_msg or result.task.message
@@ -209,6 +218,66 @@ class Robot:
             raise RobotError(answer.error_code, answer.error_msg)
         return str(answer.task_id)
 
+    def say(self, samples: Sequence[int], timeout_s: float = 30.0) -> Transcript:
+        """Say a sentence to the speech node, and wait until it has been understood.
+
+        Args:
+            samples: Signed 16-bit, one channel, 16000 per second.
+            timeout_s: Longest wait for that.
+
+        Returns:
+            What was heard; it names the task that was begun.
+
+        Raises:
+            RobotError: Nobody listens, or what was heard was refused.
+        """
+        heard: list[Transcript] = []
+        came = threading.Event()
+
+        def on_transcript(message: Transcript) -> None:
+            heard.append(message)
+            came.set()
+
+        subscription = self._node.create_subscription(
+            Transcript, "transcript", on_transcript, EVENT
+        )
+        publisher = self._node.create_publisher(AudioChunk, "audio", AUDIO)
+        try:
+            until = monotonic() + self._timeout_s
+            while not publisher.get_subscription_count():
+                if monotonic() > until:
+                    raise RobotError(
+                        ErrorCode.SPEECH_ENGINE_UNAVAILABLE,
+                        "nobody listens on the topic 'audio'; launch with speech:=true",
+                    )
+                self._pause.wait(_PAUSE_S)
+            for begin in range(0, len(samples), _CHUNK):
+                piece = list(samples[begin : begin + _CHUNK])
+                last = begin + _CHUNK >= len(samples)
+                publisher.publish(AudioChunk(sample_rate=_RATE, samples=piece, last=last))
+            if not came.wait(timeout_s):
+                raise RobotError(
+                    ErrorCode.SPEECH_ENGINE_UNAVAILABLE,
+                    f"the speech node did not say what it heard within {timeout_s:g} s",
+                )
+        finally:
+            self._node.destroy_subscription(subscription)
+            self._node.destroy_publisher(publisher)
+        if not heard[0].accepted:
+            raise RobotError(heard[0].error_code, heard[0].error_msg)
+        return heard[0]
+
+    def answer(self, task_id: str, question_id: str, reply: int | bool | str) -> None:
+        """Answer the open question of a task; replies as those of `do`.
+
+        Raises:
+            RobotError: The answer was not used.
+        """
+        request = _answer_request(task_id, question_id, reply)
+        answer = self._call("answer_question", request)
+        if not answer.accepted:
+            raise RobotError(answer.error_code, answer.error_msg)
+
     def cancel(self, task_id: str = "") -> list[str]:
         """End a task, or all of them; returns the names of those that end."""
         return list(self._call("cancel_task", CancelTask.Request(task_id=task_id)).task_ids)
@@ -245,14 +314,8 @@ class Robot:
             self._executor.spin()
 
     def _answer(self, task_id: str, question_id: str, reply: int | bool | str) -> None:
-        request = AnswerQuestion.Request(task_id=task_id, question_id=question_id)
-        if isinstance(reply, bool):
-            request.answer = AnswerQuestion.Request.YES if reply else AnswerQuestion.Request.NO
-        elif isinstance(reply, int):
-            request.answer, request.candidate = AnswerQuestion.Request.CANDIDATE, reply
-        else:
-            request.answer, request.text = AnswerQuestion.Request.WORDS, reply
         # Called by the thread that spins, so the answer cannot be waited for.
+        request = _answer_request(task_id, question_id, reply)
         self._services["answer_question"].call_async(request)
 
     def _run(self, name: str, goal: Any, on_feedback: Any, timeout_s: float) -> Any:
@@ -285,3 +348,14 @@ class Robot:
         if not done.wait(timeout_s):
             raise RobotError(ErrorCode.TIMEOUT, f"no answer of '{name}' within {timeout_s:g} s")
         return future.result()
+
+
+def _answer_request(task_id: str, question_id: str, reply: int | bool | str) -> Any:
+    request = AnswerQuestion.Request(task_id=task_id, question_id=question_id)
+    if isinstance(reply, bool):
+        request.answer = AnswerQuestion.Request.YES if reply else AnswerQuestion.Request.NO
+    elif isinstance(reply, int):
+        request.answer, request.candidate = AnswerQuestion.Request.CANDIDATE, reply
+    else:
+        request.answer, request.text = AnswerQuestion.Request.WORDS, reply
+    return request

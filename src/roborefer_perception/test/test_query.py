@@ -140,6 +140,23 @@ def test_ambiguous_candidates_are_numbered_and_keep_their_pixel_without_depth(lo
     assert failure.candidates[1].pixel == HOLE
 
 
+@pytest.mark.parametrize(
+    "made",
+    [
+        Answer(Outcome.AMBIGUOUS, candidates=(at(MIDDLE), at(TABLE))),
+        ok(at(MIDDLE), samples=((at(MIDDLE),), (at(TABLE),))),
+        ok(at(MIDDLE), at(TABLE), confidence=0.1),
+    ],
+)
+def test_candidates_outside_the_workspace_have_no_pose_that_could_be_acted_on(look, made):
+    narrow = Workspace(np.array([0.4, -1, -1]), np.array([1.0, 1, 1]))
+
+    failure = refusal(replace(look, workspace=narrow), made)
+
+    posed = {one.pixel == MIDDLE: one.posed is not None for one in failure.candidates}
+    assert posed == {True: True, False: False}
+
+
 def test_depth_that_supports_no_place_is_refused(look):
     assert refusal(look, ok(at(HOLE))).reason is Reason.NO_VALID_DEPTH
 

@@ -147,7 +147,7 @@ class Found:
         pixel: u and v; after snapping, if there is a place.
         place: In the optical frame; None when depth supports none.
         posed: The same in the target frame; None when depth supports none or it lies outside the
-            workspace.
+            workspace, of candidates too.
         kind: What it is.
         label: Short name for people, or "".
         confidence: 0 (guess) to 1 (sure).
@@ -210,7 +210,7 @@ def answered(look: Look, wish: Wish, answer: Answer) -> tuple[Found, ...]:
     kind = wish.kind or answer.kind
     if answer.outcome is Outcome.AMBIGUOUS:
         several = [_perhaps(look, point, kind) for point in answer.candidates]
-        raise _ambiguous(clean(answer.text, _QUOTED), several)
+        raise _ambiguous(look, clean(answer.text, _QUOTED), several)
     if answer.outcome is not Outcome.OK:
         raise _without_points(answer, wish)
     _check_kind(answer.kind, wish.kind)
@@ -224,7 +224,7 @@ def answered(look: Look, wish: Wish, answer: Answer) -> tuple[Found, ...]:
             f"'{best.label or wish.words[:_QUOTED]}' was found with a confidence of"
             f" {best.confidence:.2f}, below the {wish.min_confidence:.2f} wanted; confirm it or"
             " rephrase",
-            found,
+            [_inside_only(look, one) for one in found],
         )
     _check_workspace(look, best)
     return (best, *(_inside_only(look, other) for other in found[1:]))
@@ -332,7 +332,7 @@ def _agreed(look: Look, answer: Answer, kind: Kind) -> list[Found]:
             )
         )
     if agreement.ambiguous:
-        raise _ambiguous("", found)
+        raise _ambiguous(look, "", found)
     return found[:1]
 
 
@@ -353,13 +353,13 @@ def _without_points(answer: Answer, wish: Wish) -> ReferFailure:
     )
 
 
-def _ambiguous(said: str, found: Sequence[Found]) -> Undecided:
+def _ambiguous(look: Look, said: str, found: Sequence[Found]) -> Undecided:
     told = f" ({said})" if said else ""
     return Undecided(
         Reason.AMBIGUOUS,
         f"the words fit {len(found)} places{told}; choose one of the numbered candidates or say"
         " which one is meant",
-        found,
+        [_inside_only(look, one) for one in found],
     )
 
 

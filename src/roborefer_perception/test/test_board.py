@@ -91,6 +91,15 @@ def test_intrinsics_that_do_not_fit_are_refused():
         find_board(board, gray, wrong)
 
 
+def test_a_distortion_that_cannot_be_taken_out_is_refused():
+    board = Board()
+    gray = seen(board, pose((0, 45, 10), [0, 0, 0.35], board), CAMERA)
+    wrong = Camera(640, 480, 615, 615, 319.5, 239.5, "plumb_bob", (1e6, 0, 0, 0, 0))
+
+    with pytest.raises(CalibrationError, match=r"cannot be taken out|miss the camera model"):
+        find_board(board, gray, wrong)
+
+
 def test_intrinsics_of_another_size_are_refused():
     with pytest.raises(CalibrationError, match="640 x 360"):
         find_board(Board(), np.zeros((360, 640), np.uint8), CAMERA)

@@ -332,3 +332,13 @@ def test_the_image_of_rays_agrees_with_the_rays_of_its_pixels(d):
 
     # A thousandth of a pixel.
     np.testing.assert_allclose(image, camera.rays(pixels), atol=2e-6)
+
+
+@pytest.mark.parametrize("d", [(5, 5, 5, 5, 5), (-0.9, 0, 0, 0, 0), (1e6, 0, 0, 0, 0)])
+def test_a_distortion_that_cannot_be_taken_out_is_refused(d):
+    camera = Camera(640, 480, 500.0, 500.0, 320.0, 240.0, "plumb_bob", d)
+
+    with pytest.raises(ReferFailure, match="distortion") as caught:
+        locate(np.full((480, 640), 0.8, np.float32), camera, (600, 430))
+
+    assert caught.value.reason is Reason.INVALID_INTRINSICS

@@ -59,6 +59,10 @@ SPOILT = {
     "zero intrinsics": (put("k", [0.0] * 9), ErrorCode.REFER_INVALID_INTRINSICS),
     "NaN intrinsics": (put("k", [float("nan")] * 9), ErrorCode.REFER_INVALID_INTRINSICS),
     "intrinsics of another size": (change(info__width=640), ErrorCode.REFER_INVALID_INTRINSICS),
+    "a distortion without inverse": (
+        change(info__d=[5.0] * 5),
+        ErrorCode.REFER_INVALID_INTRINSICS,
+    ),
     "unknown distortion": (
         change(info__distortion_model="magic", info__d=[0.1]),
         ErrorCode.REFER_UNSUPPORTED_IMAGE,

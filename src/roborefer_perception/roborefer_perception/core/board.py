@@ -203,6 +203,11 @@ def find_board(board: Board, image: npt.NDArray[np.uint8], camera: Camera) -> Si
 def _posed(points: Array, pixels: Array, camera: Camera) -> Sight:
     # Rays instead of pixels: the pose then depends on our distortion model alone.
     rays = camera.rays(pixels)
+    if not np.isfinite(rays).all():
+        raise CalibrationError(
+            f"the distortion coefficients {camera.d} cannot be taken out where the board is seen;"
+            " calibrate the intrinsics"
+        )
     eye, none = np.eye(3), np.zeros(0)
     found, rotation, position = cv2.solvePnP(points, rays, eye, none, flags=cv2.SOLVEPNP_IPPE)
     if not found:

@@ -27,6 +27,8 @@ MODELS = {"": (0,), "plumb_bob": (0, 4, 5), "rational_polynomial": (0, 5, 8, 12,
 
 # Taking distortion out ends when the way back meets the pixel this well, or after so many steps.
 _CLOSE_PX = 1e-6
+# Where it meets the pixel worse than this, the distortion has no inverse.
+_GOOD_PX = 0.01
 _MOST_STEPS = 100
 # Every so many pixels a ray is worked out when all are wanted.
 _KNOT_PX = 16
@@ -137,32 +139,49 @@ class Camera:
             pixels: u and v, shape (N, 2).
 
         Returns:
-            x / z and y / z in the optical frame, shape (N, 2), distortion taken out.
+            x / z and y / z in the optical frame, shape (N, 2), distortion taken out; not finite or
+            wrong where the distortion cannot be taken out, see ray_image.
         """
         points = np.asarray(pixels, float).reshape(-1, 2)
         focal = np.array([self.fx, self.fy])
         rays = np.asarray((points - [self.cx, self.cy]) / focal)
         # Versions of OpenCV differ in how far they iterate; projecting is the same in all.
-        for _ in range(_MOST_STEPS if any(self.d) else 0):
-            error = self.project(np.c_[rays, np.ones(len(rays))]) - points
-            rays -= error / focal
-            if not len(error) or np.abs(error).max() < _CLOSE_PX:
-                break
+        with np.errstate(over="ignore", invalid="ignore"):
+            for _ in range(_MOST_STEPS if any(self.d) else 0):
+                error = self.project(np.c_[rays, np.ones(len(rays))]) - points
+                rays -= error / focal
+                if not len(error) or np.abs(error).max() < _CLOSE_PX:
+                    break
         return rays
 
     @cached_property
     def ray_image(self) -> npt.NDArray[np.float32]:
-        """rays() of all pixels, shape (height, width, 2)."""
+        """rays() of all pixels, shape (height, width, 2).
+
+        Raises:
+            ReferFailure: INVALID_INTRINSICS: the distortion cannot be taken out everywhere.
+        """
         columns, rows = np.arange(self.width), np.arange(self.height)
         # Lenses bend gently: splines through a grid of rays are as good, and a thousand times
         # faster than taking distortion out of every pixel.
         sparse = bool(any(self.d)) and min(self.width, self.height) > 4 * _KNOT_PX
         grid_u, grid_v = (
-            np.linspace(0, pixels[-1], len(pixels) // _KNOT_PX) if sparse else pixels
-            for pixels in (columns, rows)
+            np.linspace(0, line[-1], len(line) // _KNOT_PX) if sparse else line
+            for line in (columns, rows)
         )
         u, v = np.meshgrid(grid_u, grid_v)
-        rays = self.rays(np.stack([u.ravel(), v.ravel()], axis=-1)).reshape(*u.shape, 2)
+        pixels = np.stack([u.ravel(), v.ravel()], axis=-1)
+        rays = self.rays(pixels)
+        off = np.abs(self.project(np.c_[rays, np.ones(len(rays))]) - pixels).max(axis=1)
+        if not (off < _GOOD_PX).all():
+            worst = pixels[np.argmax(np.nan_to_num(off, nan=np.inf))]
+            raise ReferFailure(
+                Reason.INVALID_INTRINSICS,
+                f"the distortion coefficients {self.d} cannot be taken out at the pixel"
+                f" ({worst[0]:.0f}, {worst[1]:.0f}); calibrate the camera with the board in all"
+                " corners of the picture, or use rectified images",
+            )
+        rays = rays.reshape(*u.shape, 2)
         if sparse:
             splines = (RectBivariateSpline(grid_v, grid_u, rays[..., axis]) for axis in range(2))
             rays = np.stack([spline(rows, columns) for spline in splines], axis=-1)

@@ -295,6 +295,30 @@ def test_a_newer_instruction_takes_over(bench):
     bench.client.destroy_publisher(instruction)
 
 
+def test_a_newer_instruction_takes_the_place_of_the_older_one_and_is_not_told_busy(bench):
+    asked = threading.Semaphore(0)
+
+    def script(request):
+        if request.text == "new":
+            return point_at()(request)
+        asked.release()
+        return hang(request)
+
+    bench.server.script = script
+    instruction = bench.publisher(String, "instruction")
+    # With this goal and the old instruction, as many run as may.
+    sent = bench.refer("long")
+    with bench.heard(SpatialReference, "reference") as references:
+        instruction.publish(String(data="old"))
+        for _ in range(2):
+            assert asked.acquire(timeout=5)
+        instruction.publish(String(data="new"))
+
+        assert references.first().instruction == "new"
+    sent.cancel()
+    bench.client.destroy_publisher(instruction)
+
+
 def test_a_followed_reference_is_published_until_following_is_stopped(bench):
     with bench.heard(TrackedReference, "tracked_reference") as tracked:
         reference = bench.refer(follow=True).result().references[0]

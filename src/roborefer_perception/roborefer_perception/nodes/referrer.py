@@ -14,7 +14,7 @@ from typing import Any
 import rclpy
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
-from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from roborefer_common.core.parameters import Value
@@ -29,7 +29,7 @@ from std_srvs.srv import Trigger
 from roborefer_msgs.action import Refer
 from roborefer_msgs.msg import SpatialReference
 from roborefer_perception.conversions import code_of, reference_to_msg, step_to_msg, wish_from_goal
-from roborefer_perception.core.answers import Step
+from roborefer_perception.core.answers import Step, clean
 from roborefer_perception.core.frames import Policy
 from roborefer_perception.core.model_client import ModelClient
 from roborefer_perception.core.parameters import TABLE, Settings, settings_of
@@ -64,7 +64,8 @@ class Referrer(LifecycleNode):
         self._active = False
         self._lock = threading.Lock()
         self._running: set[Record] = set()
-        self._instruction = 0
+        # Number of the newest instruction, and what the one that is answered holds.
+        self._instruction, self._answering = 0, threading.Lock()
         self._values: dict[str, Value] = {}
         self._settings: Settings | None = None
         self._client: ModelClient | None = None
@@ -74,6 +75,8 @@ class Referrer(LifecycleNode):
         self._outputs = Outputs(self)
         self._subscription = None
         self._group = ReentrantCallbackGroup()
+        # One after the other, so that the newest is the newest.
+        self._spoken = MutuallyExclusiveCallbackGroup()
         self._server = ActionServer(
             self, Refer, "refer", self._execute, callback_group=self._group,
             cancel_callback=lambda goal: CancelResponse.ACCEPT, result_timeout=_KEEP_RESULT_S,
@@ -106,7 +109,7 @@ class Referrer(LifecycleNode):
         assert self._intake is not None
         self._intake.start()
         self._subscription = self.create_subscription(
-            String, "instruction", self._on_instruction, EVENT, callback_group=self._group
+            String, "instruction", self._on_instruction, EVENT, callback_group=self._spoken
         )
         self._active = True
         return super().on_activate(state)
@@ -123,6 +126,12 @@ class Referrer(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End all queries and forget everything."""
+        self._rest()
+        self._release()
+        return TransitionCallbackReturn.SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Forget everything after a defect in one of the above; the node is unconfigured then."""
         self._rest()
         self._release()
         return TransitionCallbackReturn.SUCCESS
@@ -189,7 +198,10 @@ class Referrer(LifecycleNode):
             if number != self._instruction:
                 raise ReferFailure(Reason.PREEMPTED, "a newer instruction came")
 
-        self._run(Refer.Goal(instruction=words), halted, None)
+        # The older one ends within an instant, and leaves its place to this one.
+        with self._answering:
+            if number == self._instruction:
+                self._run(Refer.Goal(instruction=words), halted, None)
 
     def _run(
         self, goal: Refer.Goal, halted: Callable[[], None], tell: Tell | None
@@ -217,7 +229,8 @@ class Referrer(LifecycleNode):
             )
             references = []
         else:
-            self.get_logger().info(f"'{goal.instruction[:80]}': {len(references)} found")
+            asked = f"'{clean(goal.instruction, 80)}'" if record.answer else "a click"
+            self.get_logger().info(f"{asked}: {len(references)} found")
         if record.wish is not None:
             # In a thread of its own: the result need not wait for pictures.
             self.executor.create_task(self._publish, record, references)

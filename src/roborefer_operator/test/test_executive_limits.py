@@ -253,6 +253,33 @@ def test_a_chosen_candidate_without_a_place_is_not_grasped(bench):
     assert not bench.asked("pick")
 
 
+@pytest.mark.parametrize("pixel", [None, (float("nan"), 1.0)])
+def test_a_click_without_a_place_is_refused(bench, pixel):
+    task = bench.run("pick the mug")
+
+    with pytest.raises(TaskFailure) as refused:
+        bench.executive.answer(task.id, task.question.id, Reply(ReplyKind.PIXEL), pixel)
+
+    assert refused.value.reason is Reason.INVALID_GOAL
+
+
+@pytest.mark.parametrize("confidence", [float("nan"), -0.1, 1.1])
+def test_a_confidence_that_is_none_is_refused(bench, confidence):
+    with pytest.raises(TaskFailure) as refused:
+        bench.executive.instruct("pick the plate", Source.SPOKEN, confidence)
+
+    assert refused.value.reason is Reason.INVALID_GOAL
+
+
+def test_a_chain_of_corrections_keeps_no_old_task_alive(bench):
+    for number in range(6):
+        bench.run("no, the plate" if number % 2 else "find the red mug")
+
+    for task in bench.executive.history():
+        assert task.corrects is None
+        assert task.amend is None
+
+
 # --- speech ------------------------------------------------------------------------------------
 def test_sound_becomes_a_task_that_is_known_before_its_words(bench):
     says(bench, "pick the plate")

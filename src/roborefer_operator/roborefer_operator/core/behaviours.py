@@ -274,7 +274,7 @@ class Words(Leaf):
         """Confirm, split, and choose between readings."""
         task = self.task
         task.state = TaskState.UNDERSTANDING
-        if task.words_confidence < self.policy.least_words_confidence:
+        if not task.words_confidence >= self.policy.least_words_confidence:
             text = f"Did you say '{task.instruction}'?"
             reply = yield from self.ask(QuestionKind.CONFIRM_WORDS, text)
             if reply.kind is ReplyKind.NO:

@@ -9,6 +9,7 @@ import uuid
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeVar
 
 from py_trees.common import Status
@@ -92,6 +93,10 @@ class Executive:
         Raises:
             TaskFailure: It is no sentence for this robot now; nothing changed.
         """
+        if not 0.0 <= words_confidence <= 1.0:
+            raise TaskFailure(
+                Reason.INVALID_GOAL, f"words_confidence is {words_confidence}; 0 to 1 is right"
+            )
         with self._lock:
             task = self._new(sentence, source, confirm=confirm, waits=wait_for_others)
             task.words_confidence, task.plan_only = words_confidence, plan_only
@@ -162,8 +167,8 @@ class Executive:
                     f"there is no candidate {reply.candidate}; choose 1 to"
                     f" {len(question.candidates)}",
                 )
-            if reply.kind is ReplyKind.PIXEL and pixel is None:
-                raise TaskFailure(Reason.INVALID_GOAL, "an answer by click needs a pixel")
+            if reply.kind is ReplyKind.PIXEL and not (pixel and all(map(isfinite, pixel))):
+                raise TaskFailure(Reason.INVALID_GOAL, f"a click needs a pixel, not {pixel}")
             if reply.kind is ReplyKind.WORDS:
                 if is_stop(reply.text):
                     self._stop_by_words(self._new(reply.text))
@@ -318,6 +323,8 @@ class Executive:
         self._tell(task)
         if task.undoes is not None:
             self._tell(task.undoes)
+        # A task must not keep those before it alive for ever.
+        task.undoes = task.corrects = task.amend = None
 
     def _end(self, task: TaskRun, code: int, message: str) -> None:
         """End a task from outside; its motion comes to rest before it is over."""
@@ -425,7 +432,7 @@ class Executive:
         Raises:
             TaskFailure: SPEECH_UNSURE.
         """
-        if task.words_confidence < self._policy.least_words_confidence:
+        if not task.words_confidence >= self._policy.least_words_confidence:
             raise TaskFailure(
                 Reason.SPEECH_UNSURE,
                 f"'{task.instruction}' was heard, but not surely enough; say it again or type it",

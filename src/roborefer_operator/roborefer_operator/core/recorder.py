@@ -96,6 +96,7 @@ class Recorder:
         self._pictures: OrderedDict[int, PictureFiles] = OrderedDict()
         self._annotated: OrderedDict[int, RawPicture] = OrderedDict()
         self._shown: OrderedDict[int, tuple[_Record, str]] = OrderedDict()
+        self._lock = threading.Lock()
         self._failing = self._full = False
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._write, name="recorder", daemon=True)
@@ -126,9 +127,10 @@ class Recorder:
 
     def found(self, reference: Reference, task_id: str = "") -> None:
         """Take a reference that was found; its pictures are kept for corrections."""
-        if self._seen.get(reference.id) == reference.stamp_ns:
-            return
-        _remember(self._seen, reference.id, reference.stamp_ns, _MOST_REFERENCES)
+        with self._lock:
+            if self._seen.get(reference.id) == reference.stamp_ns:
+                return
+            _remember(self._seen, reference.id, reference.stamp_ns, _MOST_REFERENCES)
         frame = self._frame_at(reference.stamp_ns)
         self._put(lambda: self._keep(reference, frame, task_id))
 

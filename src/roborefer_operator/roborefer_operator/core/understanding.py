@@ -65,9 +65,9 @@ def understand(task: TaskRun, before: Sequence[TaskRun], ports: Ports) -> None:
         _undo(task, before, ports)
 
 
-def _last(before: Sequence[TaskRun], what: str, undone_too: bool = False) -> TaskRun:
+def _last(before: Sequence[TaskRun], what: str, undoing_too: bool = False) -> TaskRun:
     for task in reversed(before):
-        if task.steps and (undone_too or task.undoes is None):
+        if any(undoing_too or not step.back for step in task.steps):
             return task
     raise TaskFailure(Reason.NO_ANTECEDENT, f"there is nothing to {what}; say what to do")
 
@@ -87,7 +87,7 @@ def _correct(task: TaskRun, said: Correction, before: Sequence[TaskRun], ports: 
 
 
 def _undo(task: TaskRun, before: Sequence[TaskRun], ports: Ports) -> None:
-    last = task.undoes = _last(before, "undo", undone_too=True)
+    last = task.undoes = _last(before, "undo", undoing_too=True)
     _amend(task, lambda: undoing(last, ports.holding()))
     if not task.steps:
         raise TaskFailure(

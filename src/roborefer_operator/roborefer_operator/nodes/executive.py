@@ -287,7 +287,11 @@ class ExecutiveNode(LifecycleNode):
         for watch in self._watches:
             if watch.handle.is_cancel_requested and not watch.task.state.ended:
                 executive.cancel(watch.task.id)
-        executive.tick()
+        try:
+            executive.tick()
+        except Exception as error:
+            # The node that can stop the robot goes on whatever happens.
+            self._on_defect(error)
 
     # --- telling ------------------------------------------------------------------------------
     def _on_change(self, task: TaskRun) -> None:
@@ -305,7 +309,9 @@ class ExecutiveNode(LifecycleNode):
 
     def _on_defect(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))
-        self.get_logger().error(f"a defect ended the task; please report it:\n{trace}")
+        self.get_logger().error(
+            f"a defect of the executive; please report it:\n{trace}", throttle_duration_sec=5.0
+        )
 
     def _publish_diagnostics(self) -> None:
         executive, ports = self._executive, self._ports

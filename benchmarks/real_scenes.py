@@ -220,7 +220,11 @@ def run(data: Path, names: Sequence[str], each: int) -> dict[str, tuple[Scene, l
     clicks = {scene.name: list(scene.clicks(SEED, each)) for scene in scenes}
     player = {"path": data / "scenes", "world": "plane", "rate": 20.0}
     # The scenes are still and only pictures taken after a goal count, so they may come late.
-    referrer = {"tf.gravity_frame": WORLD, "query.max_image_age_s": 5.0}
+    referrer = {
+        "query.target_frame": WORLD,
+        "tf.gravity_frame": WORLD,
+        "query.max_image_age_s": 5.0,
+    }
     engine = AnnotatedEngine()
     with (
         isolated_ros(),

@@ -29,7 +29,10 @@ def running(folder):
         context=context,
         parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
     )
-    referrer = Referrer(context=context)
+    referrer = Referrer(
+        context=context,
+        parameter_overrides=[Parameter("query.target_frame", value="world")],
+    )
     client = rclpy.create_node("tester", context=context)
     executor = MultiThreadedExecutor(num_threads=8, context=context)
     for node in (player, referrer, client):
@@ -68,7 +71,7 @@ def test_click_on_a_recorded_plane_is_free_space_at_height_zero(tmp_path):
 
     with running(recorded.write_scene(tmp_path / "table", 0.0002)) as refer:
         assert refer.wait_for_server(10.0)
-        goal = Refer.Goal(use_pixel=True, pixel=Pixel(u=31.5, v=23.5), target_frame="world")
+        goal = Refer.Goal(use_pixel=True, pixel=Pixel(u=31.5, v=23.5))
         goal.kind = SpatialReference.KIND_FREE_SPACE
         goal.image_policy = Refer.Goal.IMAGE_FRESH
         result = wait(wait(refer.send_goal_async(goal)).get_result_async()).result

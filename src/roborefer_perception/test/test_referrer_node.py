@@ -383,6 +383,21 @@ def test_deactivation_ends_queries_and_everything_can_be_done_twice(bench):
     assert works(bench)
 
 
+def test_a_defect_while_activating_leaves_nothing_behind(bench, monkeypatch):
+    def broken(intake):
+        raise RuntimeError("broken")
+
+    assert bench.transition("deactivate")
+    with monkeypatch.context() as patch:
+        patch.setattr("roborefer_perception.nodes.intake.Intake.start", broken)
+        assert not bench.transition("activate")
+
+    assert bench.referrer.count_publishers("/diagnostics") == 0
+    assert bench.transition("configure")
+    assert bench.transition("activate")
+    assert works(bench)
+
+
 def test_parameters_that_cannot_be_keep_it_unconfigured():
     values = {"model.url": "ftp://nowhere"}
     with referring.own_domain(151), referring.run_referrer(active=False, **values) as bench:

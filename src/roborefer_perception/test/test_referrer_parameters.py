@@ -51,6 +51,43 @@ def test_the_defaults_are_those_of_the_parts():
     assert settings.following.follow == FollowSettings()
 
 
+# What the node itself reads; the tests of the node and of the intake are about them.
+OF_THE_NODE = (
+    "camera.color_transport", "camera.depth_transport", "sync.max_skew_s", "sync.future_s",
+    "sync.keep_frames", "sync.keep_s", "tf.cache_s", "tf.gravity_frame", "model.send_depth",
+    "query.most_at_once", "diagnostics.period_s",
+)  # fmt: skip
+
+
+def another(row):
+    """A value of a row that is not its default."""
+    if row.choices:
+        return next(choice for choice in row.choices if choice != row.default)
+    if isinstance(row.default, str):
+        return "https://other:1" if row.name == "model.url" else "other"
+    if isinstance(row.default, list):
+        return [value * 2 for value in row.default]
+    middle = (row.low + row.high) / 2
+    return type(row.default)(row.low if middle == row.default else middle)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in parameters.TABLE if row.name not in OF_THE_NODE], ids=lambda r: r.name
+)
+def test_no_parameter_is_without_effect(row, tmp_path):
+    changed = {**DEFAULTS, "query.most_samples": 32, row.name: another(row)}
+    if row.name == "model.token_file":
+        changed[row.name] = str(tmp_path / "token")
+        (tmp_path / "token").write_text("secret")
+
+    before = parameters.settings_of({**DEFAULTS, "query.most_samples": 32})
+    after = parameters.settings_of(changed)
+
+    # The token is the one thing that must not be shown.
+    assert (repr(before), before.model.token) != (repr(after), after.model.token)
+    assert "secret" not in repr(after)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "read"),
     [
@@ -61,7 +98,7 @@ def test_the_defaults_are_those_of_the_parts():
         ("confidence.rival", 0.9, lambda s: s.agreement.rival),
         ("following.period_s", 9.0, lambda s: s.following.period_s),
         ("following.most_speed_m_s", 2.0, lambda s: s.following.follow.most_speed_m_s),
-        ("model.picture", "jpeg", lambda s: s.model.picture),
+        ("model.picture", "png", lambda s: s.model.picture),
         ("camera.angle_sigma_rad", 0.01, lambda s: s.calibration.angle_rad),
     ],
 )
@@ -93,3 +130,11 @@ def test_the_token_is_read_from_its_file(tmp_path):
     settings = parameters.settings_of({**DEFAULTS, "model.token_file": str(file)})
 
     assert settings.model.token == "secret"
+
+
+def test_a_token_file_without_a_token_is_refused(tmp_path):
+    file = tmp_path / "token"
+    file.write_text(" \n")
+
+    with pytest.raises(ParameterError, match="is empty"):
+        parameters.settings_of({**DEFAULTS, "model.token_file": str(file)})

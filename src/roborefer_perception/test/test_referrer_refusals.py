@@ -165,6 +165,21 @@ def test_a_transform_of_another_time_is_not_used(bench):
     assert works(bench)
 
 
+def test_a_goal_cannot_move_the_workspace_by_naming_another_frame():
+    # Of base_link; in the optical frame the block lies at z = 0.74 m.
+    values = {"workspace.low": [-10.0, -10.0, 0.5]}
+    with referring.own_domain(152), referring.run_referrer(**values) as bench:
+        wait = Duration(sec=10)
+        results = [
+            bench.refer(target_frame=frame, wait_timeout=wait).result()
+            for frame in ("", referring.FRAME)
+        ]
+
+    for result in results:
+        assert result.error_code == ErrorCode.REFER_OUTSIDE_WORKSPACE, result.error_msg
+        assert "in 'base_link'" in result.error_msg
+
+
 def lie(**fields):
     return lambda request: answer((W, H), [MIDDLE], **fields)
 

@@ -63,7 +63,7 @@ TABLE = (
     Row("model.token_file", "", "File that holds its token and nothing else; empty: none."),
     Row(
         "model.picture", str(_MODEL.picture),
-        "How pictures travel; jpeg is for slow networks.", choices=tuple(PictureFormat),
+        "How pictures travel: jpeg of quality 95, or png without loss, which is larger.", choices=tuple(PictureFormat),
     ),
     Row("model.send_depth", True, "Whether the server gets depth and intrinsics, too."),
     Row("model.connect_timeout_s", _MODEL.connect_timeout_s, "For one connection.", 0.1, 60.0),
@@ -132,7 +132,7 @@ TABLE = (
         "A second place with more than this share of the votes of the best makes the answer"
         " ambiguous.", 0.0, 1.0,
     ),
-    Row("workspace.frame", "", "Frame of the box below; empty: that of the resulting poses."),
+    Row("workspace.frame", "", "Frame of the box below; empty: query.target_frame."),
     Row(
         "workspace.low", [-10.0, -10.0, -10.0],
         "Lowest x, y and z of a place, metres.", length=3,
@@ -189,7 +189,7 @@ class Settings:
         calibration: How well the camera's pose is known.
         following: How a place is followed.
         workspace: Where places may be.
-        workspace_frame: Frame of that; empty: the target frame of each goal.
+        workspace_frame: Frame of that; empty: query.target_frame.
     """
 
     query: QuerySettings
@@ -264,9 +264,12 @@ def _token(file: str) -> str:
     if not file:
         return ""
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8").strip()
+        token = Path(file).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"model.token_file cannot be read: {error}") from error
+    if not token:
+        raise ParameterError(f"model.token_file {file} is empty; write the server's token into it")
+    return token
 
 
 def sample_file() -> str:

@@ -186,7 +186,8 @@ class Inquirer:
             return self.intake.transform(target, frame.frame_id, frame.stamp_ns, left, check)
 
         settings = self.settings
-        box_frame = settings.workspace_frame or wish.target_frame
+        # Never that of the goal: who sends goals must not move the box.
+        box_frame = settings.workspace_frame or settings.query.target_frame
         t_target_optical = pose_in(wish.target_frame)
         return Look(
             frame=frame,

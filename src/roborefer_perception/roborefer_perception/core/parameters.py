@@ -63,7 +63,8 @@ TABLE = (
     Row("model.token_file", "", "File that holds its token and nothing else; empty: none."),
     Row(
         "model.picture", str(_MODEL.picture),
-        "How pictures travel: jpeg of quality 95, or png without loss, which is larger.", choices=tuple(PictureFormat),
+        "How pictures travel: jpeg of quality 95, or png without loss, which is larger.",
+        choices=tuple(PictureFormat),
     ),
     Row("model.send_depth", True, "Whether the server gets depth and intrinsics, too."),
     Row("model.connect_timeout_s", _MODEL.connect_timeout_s, "For one connection.", 0.1, 60.0),

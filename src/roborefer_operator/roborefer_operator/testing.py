@@ -25,6 +25,8 @@ from roborefer_operator.core.ports import (
 )
 
 _TALL_M = 0.08
+# A thing is hit this near to its pixel.
+_HALF_PX = 24.0
 
 
 @dataclass
@@ -160,7 +162,15 @@ class WordWorld:
         return Ended(success()) if what == "refer" else Running(self.looks, success)
 
     def _at(self, pixel: tuple[float, float]) -> str:
-        return next((name for name, at in self.things.items() if at == pixel), "")
+        u, v = pixel
+        return next(
+            (
+                name
+                for name, at in self.things.items()
+                if max(abs(at[0] - u), abs(at[1] - v)) <= _HALF_PX
+            ),
+            "",
+        )
 
     def _reference(self, label: str, pixel: tuple[float, float], kind: int) -> Reference:
         height = _TALL_M if self._at(pixel) else 0.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from roborefer_common.qos import EVENT, LATCHED, SENSOR_IN
+from roborefer_common.qos import EVENT, LATCHED, SENSOR_IN, TASK_STATUS
 from roborefer_common.times import nanoseconds
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
@@ -52,7 +52,7 @@ class Sources:
             board.show(section, value)
         board.show("stop", None)
         for kind, name, call, qos in (
-            (TaskStatus, "task_status", self._on_task, LATCHED),
+            (TaskStatus, "task_status", self._on_task, TASK_STATUS),
             (Bool, "stop", self._on_stop, LATCHED),
             (SpatialReference, "reference", self._on_reference, EVENT),
             (TrackedReference, "tracked_reference", self._on_tracked, SENSOR_IN),
@@ -123,9 +123,14 @@ class Sources:
 
     # --- tasks --------------------------------------------------------------------------------
     def _on_history(self, future: Any) -> None:
-        if future.exception() is None and future.result() is not None:
-            self._tasks = {task.task_id: task for task in future.result().tasks}
-            self._show_tasks()
+        if future.exception() is not None or future.result() is None:
+            return
+        for task in future.result().tasks:
+            known = self._tasks.get(task.task_id)
+            # A status may have overtaken the answer.
+            if known is None or nanoseconds(known.updated) < nanoseconds(task.updated):
+                self._tasks[task.task_id] = task
+        self._show_tasks()
 
     def _on_task(self, message: TaskStatus) -> None:
         self._tasks[message.task_id] = message

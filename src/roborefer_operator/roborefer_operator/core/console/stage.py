@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,7 +31,9 @@ class Stage:
     """A view that only shows: nothing in it can be pressed, so nothing need be guarded."""
 
     def __init__(self) -> None:
-        self._server = _LocalServer(host="127.0.0.1", port=0, verbose=False)
+        # It prints its own address, which nobody should use: that of the gate is the way in.
+        with contextlib.redirect_stdout(io.StringIO()):
+            self._server = _LocalServer(host="127.0.0.1", port=0, verbose=False)
         self.port: int = self._server.get_port()
         scene = self._server.scene
         self._server.gui.configure_theme(show_logo=False, show_share_button=False)

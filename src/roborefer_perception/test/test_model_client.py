@@ -106,6 +106,26 @@ def test_reasoning_is_passed_on_as_it_grows_in_the_thread_that_asked(server, mak
     assert {thread for _, thread in seen} == {threading.current_thread()}
 
 
+def test_a_listener_that_is_slower_than_the_model_does_not_hold_up_the_answer(server, make):
+    seen, written = [], threading.Event()
+
+    def pieces():
+        yield from ("word " for _ in range(500))
+        written.set()
+
+    def on_text(text):
+        seen.append(text)
+        assert written.wait(10)
+
+    server.script = lambda request: stream(pieces(), GOOD)
+
+    make().ask(QUESTION, 10.0, on_text)
+
+    assert seen[-1] == 500 * "word "
+    # The last pieces may still have been on their way when the listener was told of those before.
+    assert len(seen) < 250
+
+
 def test_a_server_that_cannot_stream_is_understood(server, make):
     server.script = lambda request: GOOD
 

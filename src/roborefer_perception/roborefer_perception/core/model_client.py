@@ -125,7 +125,7 @@ class ModelClient:
             question: About one view.
             deadline_s: For everything, encoding, pauses and repetitions included.
             on_text: Called in this thread with all of the reasoning that came so far, whenever it
-                grows; shorter again when the question had to be repeated. None: not streamed.
+                has grown; shorter again when the question had to be repeated. None: not streamed.
             cancelled: Looked at every 20 ms; may be set by any thread.
 
         Returns:
@@ -201,10 +201,17 @@ class ModelClient:
                 item = news.get(timeout=min(_LOOK_UP_S, left))
             except queue.Empty:
                 continue
+            newest: str | None = None
+            # Of the texts that came meanwhile the newest holds all: a listener that is slower than
+            # the model must not hold up the answer.
+            with suppress(queue.Empty):
+                while not isinstance(item, Future):
+                    newest = item
+                    item = news.get_nowait()
+            if newest is not None and on_text is not None:
+                on_text(newest)
             if isinstance(item, Future):
                 return
-            if on_text is not None:
-                on_text(item)
 
     async def _work(
         self,

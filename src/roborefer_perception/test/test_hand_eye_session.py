@@ -106,16 +106,19 @@ def test_the_file_can_be_read_back(calibration):
     assert (read["samples"], read["outliers"], read["used"]) == (1, 1, [True, False])
 
 
-def test_command_and_launch_lines_say_the_same(calibration):
+@pytest.mark.parametrize("child", ["cam", "my camera", "$(reboot)"])
+def test_command_and_launch_lines_say_the_same(calibration, child):
     pose_found = calibration.t_holder_camera
+    typed = command(pose_found, "base_link", child)
 
-    words = shlex.split(command(pose_found, "base_link", "cam"))
-    lines = launch_lines(pose_found, "base_link", "cam").splitlines()
+    words = shlex.split(typed)
+    lines = launch_lines(pose_found, "base_link", child).splitlines()
     arguments = lines[3].strip().removeprefix("arguments=").removesuffix(",")
 
     assert words[4:] == json.loads(arguments)
     assert words[4:6] == ["--x", "1.0"]
-    assert words[-4:] == ["--frame-id", "base_link", "--child-frame-id", "cam"]
+    assert words[-4:] == ["--frame-id", "base_link", "--child-frame-id", child]
+    assert child == "cam" or f"'{child}'" in typed
 
 
 def test_the_table_names_outliers_and_methods(calibration):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -21,19 +22,17 @@ def numbers_of(pose: Array) -> tuple[list[float], list[float]]:
 
 def command(pose: Array, parent: str, child: str) -> str:
     """Return the shell command that publishes a pose as a static transform."""
-    return " ".join(
-        ["ros2 run tf2_ros static_transform_publisher", *_options(pose, parent, child)]
-    )
+    options = shlex.join(_options(pose, parent, child))
+    return f"ros2 run tf2_ros static_transform_publisher {options}"
 
 
 def launch_lines(pose: Array, parent: str, child: str) -> str:
     """Return the lines of a Python launch file that publish a pose as a static transform."""
-    words = " ".join(_options(pose, parent, child)).split(" ")
     return (
         "Node(\n"
         '    package="tf2_ros",\n'
         '    executable="static_transform_publisher",\n'
-        f"    arguments={json.dumps(words)},\n"
+        f"    arguments={json.dumps(_options(pose, parent, child))},\n"
         ")"
     )
 
@@ -42,7 +41,8 @@ def _options(pose: Array, parent: str, child: str) -> list[str]:
     position, turn = numbers_of(pose)
     values = dict(zip(("x", "y", "z", "qx", "qy", "qz", "qw"), position + turn, strict=True))
     frames = {"frame-id": parent, "child-frame-id": child}
-    return [f"--{name} {value}" for name, value in {**values, **frames}.items()]
+    pairs = {**values, **frames}.items()
+    return [word for name, value in pairs for word in (f"--{name}", str(value))]
 
 
 def table(calibration: Calibration) -> str:

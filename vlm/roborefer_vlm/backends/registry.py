@@ -3,7 +3,8 @@
 """Engines by name.
 
     scene_graph[?detector=PATH_OR_HUB_ID&…]        rules over objects and depth; no weights, but
-                                                   for the open-vocabulary detector, if any
+               [?namer=tabletop|PATH]              for the open-vocabulary detector or the namer
+                                                   of a closed set of things, if any
     roborefer:PATH_OR_HUB_ID[?device=cuda&dtype=bf16&depth_estimator=PATH_OR_HUB_ID&…]
     openai:URL#MODEL[?family=qwen3-vl&…]           any OpenAI-compatible vision endpoint
 
@@ -14,6 +15,7 @@ heavy is imported before an engine is made.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -157,10 +159,18 @@ def _scene_graph(target: str, options: dict[str, Any]) -> Engine:
         raise ConfigurationError(f"engine 'scene_graph' has no checkpoint; '{target}' was given")
     from roborefer_vlm.backends.scene_graph.detector import TransformersDetector
     from roborefer_vlm.backends.scene_graph.engine import SceneGraphEngine
+    from roborefer_vlm.backends.scene_graph.namer import TabletopNamer
 
+    idle = sorted({"mask_checkpoint", "device", "threshold"} & set(options))
+    if idle and options.get("detector") is None:
+        raise ConfigurationError(
+            f"option {', '.join(idle)} of engine 'scene_graph' is for a detector, and there is"
+            " none; add detector=PATH_OR_HUB_ID, or leave it out"
+        )
     taken = _Options("scene_graph", options)
     segmenter = taken.take("segmenter", None, _as_is)
     detector = taken.take("detector", None, _as_is)
+    namer = taken.take("namer", None, _as_is)
     masks = taken.take("mask_checkpoint", None)
     device = taken.take("device", "cpu")
     threshold = taken.take("threshold", 0.2, float)
@@ -171,7 +181,9 @@ def _scene_graph(target: str, options: dict[str, Any]) -> Engine:
         detector = TransformersDetector(
             detector, mask_checkpoint=masks, device=device, threshold=threshold
         )
-    return SceneGraphEngine(segmenter=segmenter, detector=detector)
+    if isinstance(namer, str | os.PathLike):
+        namer = TabletopNamer.load(os.fspath(namer))
+    return SceneGraphEngine(segmenter=segmenter, detector=detector, namer=namer)
 
 
 def _roborefer(target: str, options: dict[str, Any]) -> Engine:

@@ -55,6 +55,12 @@ def test_spec_strings_are_taken_apart(text: str, spec: EngineSpec) -> None:
         ("scene_graph:file", "has no checkpoint"),
         ("scene_graph?colour=red", "has no option colour; it has segmenter, detector"),
         ("scene_graph?segmenter=x", "an object only"),
+        (
+            "scene_graph?threshold=0.3",
+            "option threshold of engine 'scene_graph' is for a detector",
+        ),
+        ("scene_graph?mask_checkpoint=sam&device=cuda", "device, mask_checkpoint .* detector="),
+        ("scene_graph?namer=tabletop&threshold=0.3", "option threshold"),
         ("roborefer", "needs a checkpoint"),
         ("openai:http://127.0.0.1/v1", "openai:URL#MODEL"),
         ("openai:#model", "openai:URL#MODEL"),

@@ -18,6 +18,7 @@ from roborefer_vlm.backends.scene_graph.free_space import space_candidates
 from roborefer_vlm.backends.scene_graph.grammar import NotUnderstood, parse
 from roborefer_vlm.backends.scene_graph.matching import Matcher
 from roborefer_vlm.backends.scene_graph.mentions import mentioned
+from roborefer_vlm.backends.scene_graph.namer import Namer
 from roborefer_vlm.backends.scene_graph.perceive import build_scene
 from roborefer_vlm.backends.scene_graph.segmentation import Segmenter
 from roborefer_vlm.exceptions import CancelledError, QueryError
@@ -33,13 +34,19 @@ class SceneGraphEngine:
     Args:
         segmenter: Finds things where a query brings none; None: the package's own, by geometry.
         detector: Open-vocabulary detector that finds and names things; None: none.
+        namer: Names things of a closed set that it was trained on; None: nobody does.
     """
 
     def __init__(
-        self, *, segmenter: Segmenter | None = None, detector: Detector | None = None
+        self,
+        *,
+        segmenter: Segmenter | None = None,
+        detector: Detector | None = None,
+        namer: Namer | None = None,
     ) -> None:
         self._segmenter = segmenter
         self._detector = detector
+        self._namer = namer
         self._matcher = Matcher()
 
     @property
@@ -77,7 +84,11 @@ class SceneGraphEngine:
         stopped()
         phrases = tuple(dict.fromkeys(p for program in programs for p in mentioned(program)))
         scene = build_scene(
-            query, segmenter=self._segmenter, detector=self._detector, phrases=phrases
+            query,
+            segmenter=self._segmenter,
+            detector=self._detector,
+            namer=self._namer,
+            phrases=phrases,
         )
         seen = time.perf_counter()
         stopped()

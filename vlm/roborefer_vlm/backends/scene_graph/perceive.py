@@ -11,7 +11,9 @@ import numpy as np
 
 from roborefer_vlm.backends.scene_graph.boxes import upright_box
 from roborefer_vlm.backends.scene_graph.detector import Detector
+from roborefer_vlm.backends.scene_graph.namer import Namer
 from roborefer_vlm.backends.scene_graph.naming_boxes import name_segments
+from roborefer_vlm.backends.scene_graph.naming_segments import named_segments
 from roborefer_vlm.backends.scene_graph.resting import find_supports
 from roborefer_vlm.backends.scene_graph.segmentation import DepthSegmenter, Segmenter
 from roborefer_vlm.backends.scene_graph.shapes import shape_words, size_words
@@ -27,6 +29,7 @@ def build_scene(
     *,
     segmenter: Segmenter | None = None,
     detector: Detector | None = None,
+    namer: Namer | None = None,
     phrases: Sequence[str] = (),
 ) -> Scene:
     """Return the scene of a view: things with their looks, and what they stand on.
@@ -38,13 +41,14 @@ def build_scene(
         query: With metric depth and intrinsics; its `objects` are used where it has any.
         segmenter: Finds things where none are given; None: by depth, see segmentation.
         detector: Open-vocabulary detector that names them; without it they have no names.
+        namer: Names what no detector named, from a closed set; where it is unsure, nothing does.
         phrases: What the detector shall look for, such as "red mug".
 
     Raises:
         QueryError: Depth or intrinsics are missing, or next to nothing was measured.
     """
     view = View.of(query)
-    seen = query.objects or _look(view, segmenter or DepthSegmenter(), detector, phrases)
+    seen = query.objects or _look(view, segmenter or DepthSegmenter(), detector, namer, phrases)
     found = [measure(view, o.mask, o.name, frozenset(o.attributes)) for o in seen]
     covered = np.zeros(view.cloud.depth.shape, bool)
     for given in seen:
@@ -63,15 +67,21 @@ def build_scene(
 
 
 def _look(
-    view: View, segmenter: Segmenter, detector: Detector | None, phrases: Sequence[str]
+    view: View,
+    segmenter: Segmenter,
+    detector: Detector | None,
+    namer: Namer | None,
+    phrases: Sequence[str],
 ) -> list[GivenObject]:
-    """Return the things that a view shows, named by the detector where there is one."""
+    """Return the things that a view shows, named by detector and namer where there are such."""
     segments = segmenter.segment(view)
     if detector is None:
-        return [GivenObject("", mask) for mask in segments]
-    level = main_level(view, np.zeros(view.cloud.depth.shape, bool))
-    bare = np.zeros(view.full.depth.shape, bool) if level is None else view.shown(level.mask)
-    return name_segments(detector.detect(view.image, phrases), segments, bare)
+        named = [GivenObject("", mask) for mask in segments]
+    else:
+        level = main_level(view, np.zeros(view.cloud.depth.shape, bool))
+        bare = np.zeros(view.full.depth.shape, bool) if level is None else view.shown(level.mask)
+        named = name_segments(detector.detect(view.image, phrases), segments, bare)
+    return named if namer is None else named_segments(view, named, namer)
 
 
 def _objects(

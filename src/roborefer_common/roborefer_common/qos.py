@@ -11,3 +11,5 @@ EVENT = QoSProfile(depth=10)
 COMMAND = QoSProfile(depth=1)
 AUDIO = QoSProfile(depth=100)
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+# The end of one task must not be lost behind the beginning of the next.
+TASK_STATUS = QoSProfile(depth=20, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -70,7 +70,7 @@ def start(domain):
     from rclpy.executors import MultiThreadedExecutor
     from rclpy.node import Node
     from rclpy.parameter import Parameter
-    from roborefer_common.qos import LATCHED
+    from roborefer_common.qos import TASK_STATUS
     from roborefer_operator.nodes.executive import ExecutiveNode
     from roborefer_operator.nodes.mock_robot import MockRobot
 
@@ -94,7 +94,7 @@ def start(domain):
             thread = threading.Thread(target=executor.spin)
             thread.start()
             bench = Bench(executive, mock, client)
-            client.create_subscription(TaskStatus, "task_status", bench.on_status, LATCHED)
+            client.create_subscription(TaskStatus, "task_status", bench.on_status, TASK_STATUS)
             try:
                 if active:
                     executive.trigger_configure()

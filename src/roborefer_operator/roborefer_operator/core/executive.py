@@ -320,9 +320,9 @@ class Executive:
         task.message = said if not code else f"{done}; {message}"
         if self._running is task:
             self._run = None
-        self._tell(task)
         if task.undoes is not None:
             self._tell(task.undoes)
+        self._tell(task)
         # A task must not keep those before it alive for ever.
         task.undoes = task.corrects = task.amend = None
 

@@ -24,7 +24,7 @@ from typing import TypeVar
 from roborefer_operator.core.pictures import Frame, RawPicture, color_png, depth_png, jpeg
 from roborefer_operator.core.ports import Reference
 from roborefer_operator.core.record_events import Details, Shot, events, shot_of
-from roborefer_operator.core.records import EVENTS, prune, write_page
+from roborefer_operator.core.records import EVENTS, PAGE, prune, write_page
 from roborefer_operator.core.samples import PictureFiles, Sample, SampleStore, write_whole
 from roborefer_operator.core.tasks import TaskRun
 from roborefer_operator.exceptions import OperatorError, Reason, TaskFailure
@@ -56,7 +56,6 @@ class RecorderSettings:
 class _Record:
     folder: Path
     shot: Shot | None = None
-    ended: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Recorder:
         self._known: OrderedDict[str, _Known] = OrderedDict()
         self._pictures: OrderedDict[int, PictureFiles] = OrderedDict()
         self._annotated: OrderedDict[int, RawPicture] = OrderedDict()
-        self._shown: OrderedDict[int, tuple[_Record, str]] = OrderedDict()
+        self._shown: OrderedDict[int, tuple[Path, str]] = OrderedDict()
         self._lock = threading.Lock()
         self._failing = self._full = False
         self._over = threading.Event()
@@ -225,15 +224,18 @@ class Recorder:
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")[:-3]
             record = _Record(root / f"{stamp}-{_safe(shot['task'])}")
             _remember(self._records, shot["task"], record, _MOST_TASKS)
+        elif record.shot is not None and not record.folder.is_dir():
+            # Removed for younger ones, or by a person.
+            return
         lines = events(record.shot, shot)
         record.folder.mkdir(parents=True, exist_ok=True)
         _append(record.folder / EVENTS, lines)
-        record.shot, record.ended = shot, shot["ended"]
+        record.shot = shot
         for step in shot["steps"]:
             self._write_pictures(record, step["reference"])
         for candidate in (shot["question"] or {}).get("candidates", ()):
             self._write_pictures(record, candidate)
-        if record.ended:
+        if shot["ended"]:
             write_page(record.folder)
             prune(root, self._settings.most)
         self._failing = False
@@ -251,20 +253,21 @@ class Recorder:
             if files.depth is not None:
                 write_whole(record.folder / f"{stamp_ns}-depth.png", files.depth)
         if stamp_ns not in self._shown:
-            _remember(self._shown, stamp_ns, (record, name), _MOST_REFERENCES)
+            _remember(self._shown, stamp_ns, (record.folder, name), _MOST_REFERENCES)
             if stamp_ns in self._annotated:
-                self._draw(record, name, self._annotated[stamp_ns])
+                self._draw(record.folder, name, self._annotated[stamp_ns])
 
     def _write_annotated(self, picture: RawPicture) -> None:
         _remember(self._annotated, picture.stamp_ns, picture, _MOST_ANNOTATED)
         if picture.stamp_ns in self._shown:
-            record, name = self._shown[picture.stamp_ns]
-            self._draw(record, name, picture)
-            if record.ended:
-                write_page(record.folder)
+            folder, name = self._shown[picture.stamp_ns]
+            if folder.is_dir():
+                self._draw(folder, name, picture)
+            if (folder / PAGE).exists():
+                write_page(folder)
 
-    def _draw(self, record: _Record, name: str, picture: RawPicture) -> None:
-        write_whole(record.folder / f"{name}-annotated.jpg", jpeg(picture))
+    def _draw(self, folder: Path, name: str, picture: RawPicture) -> None:
+        write_whole(folder / f"{name}-annotated.jpg", jpeg(picture))
 
     def _keep(self, reference: Reference, frame: Frame | None, task_id: str) -> None:
         _remember(self._known, reference.id, _Known(reference, task_id), _MOST_REFERENCES)

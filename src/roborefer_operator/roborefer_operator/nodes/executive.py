@@ -18,7 +18,7 @@ from roborefer_common.core.parameters import Value
 from roborefer_common.declaring import declare, read
 from roborefer_common.exceptions import ParameterError
 from roborefer_common.patience import Patience, wait_until
-from roborefer_common.qos import EVENT, LATCHED
+from roborefer_common.qos import EVENT, LATCHED, TASK_STATUS
 from roborefer_common.times import nanoseconds
 from std_msgs.msg import Bool
 
@@ -69,7 +69,7 @@ class ExecutiveNode(LifecycleNode):
         self._timers: list[Any] = []
         self._changed = threading.Condition()
         self._watches: list[Watch] = []
-        self._status_publisher = self.create_publisher(TaskStatus, "task_status", LATCHED)
+        self._status_publisher = self.create_publisher(TaskStatus, "task_status", TASK_STATUS)
         self._diagnostics = self.create_publisher(DiagnosticArray, "diagnostics", EVENT)
         self._stop_line = StopLine(self)
         self.create_subscription(

@@ -10,6 +10,7 @@ from roborefer_operator.core.speech.audio import (
     RATE,
     AudioLimits,
     checked,
+    contrast_db,
     level_db,
     read_wav,
     resampled,
@@ -125,6 +126,13 @@ def test_the_floor_of_noise_lies_40_db_below_speech():
     assert np.array_equal(
         found, with_floor(np.concatenate([silence(0.5), tone(1.0), silence(0.5)]))
     )
+
+
+@pytest.mark.parametrize(("noise", "contrast"), [(30, 46), (300, 26)])
+def test_contrast_is_how_far_speech_stands_above_noise(noise, contrast):
+    samples = np.concatenate([silence(0.5), tone(1.0), silence(0.5)]) + hiss(2.0, noise)
+
+    assert contrast_db(samples) == pytest.approx(contrast, abs=2)
 
 
 def test_steady_noise_is_taken_away_and_speech_is_left():

@@ -88,6 +88,12 @@ def level_db(samples: Samples) -> NDArray[np.float64]:
     return np.asarray(10 * np.log10(power + 1e-12))
 
 
+def contrast_db(samples: Samples) -> float:
+    """Return how far loud moments stand above quiet ones, about the ratio of speech to noise."""
+    quiet, loud = np.quantile(level_db(samples), (0.05, 0.9))
+    return float(loud - quiet)
+
+
 def resampled(samples: Samples, rate: int) -> Samples:
     """Return samples of another rate at 16 kHz.
 

@@ -3,11 +3,12 @@
 """The default engine: pocketsphinx with a trigram model of the command grammar; needs no download.
 
 The engine's own posterior says nothing: a closed vocabulary presses any sound into commands. So
-confidence is a product of two numbers, each 0 to 1. *Agreement*: every utterance is heard twice,
+confidence is a product of three numbers, each 0 to 1. *Agreement*: every utterance is heard twice,
 with and without steady noise, and the share of words counts that both hear alike. *Lead*: how far
 the next best sentence of the grammar lags behind that differs in more than an article; where
-"book" and "block" fit nearly as well, it is small. Sound of which no hypothesis is a sentence of
-the grammar has confidence 0.
+"book" and "block" fit nearly as well, it is small. *Contrast*: how far speech stands above noise;
+in much noise nothing is sure. Sound of which no hypothesis is a sentence of the grammar has
+confidence 0.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 from roborefer_operator.core.ports import Heard
 from roborefer_operator.core.speech.agreement import agreement
-from roborefer_operator.core.speech.audio import Samples
+from roborefer_operator.core.speech.audio import Samples, contrast_db
 from roborefer_operator.core.speech.language_model import ModelFiles, ModelSettings, model_files
 from roborefer_operator.core.speech.preparation import with_floor, without_steady_noise
 from roborefer_operator.core.speech.rules import Rules
@@ -32,6 +33,9 @@ _MOST = 60
 # A rival that lags so far behind, in the engine's logarithm, takes nothing from confidence; a bit
 # more than half of it is where confusions of recorded sentences end.
 _CLEAR_LEAD = 0.04
+# Contrast of loud and quiet moments, dB, from which on noise is no reason for doubt; speech 20 dB
+# above noise has 26, 10 dB above it has 16.
+_CLEAR_CONTRAST_DB = 35.0
 _ARTICLES = frozenset({"a", "an", "the"})
 
 
@@ -70,12 +74,13 @@ class PocketSphinx:
         cleaned = _hypotheses(self._decoder, with_floor(without_steady_noise(samples)))
         if not plain or not cleaned:
             return [Heard(rows[0].text, 0.0) for rows in (plain, cleaned) if rows]
+        clear = min(1.0, contrast_db(samples) / _CLEAR_CONTRAST_DB)
         alike = agreement(plain[0].text, cleaned[0].text)
         found: dict[str, float] = {}
         for rows in (cleaned, plain):
             for text, lead in self._sentences(rows)[:1]:
                 # What both hear must lead in both.
-                found[text] = min(found.get(text, 1.0), alike * lead)
+                found[text] = min(found.get(text, 1.0), clear * alike * lead)
         if not found:
             return [Heard(cleaned[0].text, 0.0)]
         ranked = sorted(found, key=lambda text: -found[text])

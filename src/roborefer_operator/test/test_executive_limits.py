@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from roborefer_operator.core import executive
 from roborefer_operator.core.codes import CODES
 from roborefer_operator.core.executive import Limits
 from roborefer_operator.core.language.replies import Reply, ReplyKind
@@ -178,6 +179,23 @@ def test_a_defect_ends_the_task_and_the_next_one_works(bench):
     assert "surprise" in task.error
     assert len(bench.defects) == 1
     assert after.state is TaskState.SUCCEEDED
+
+
+def test_a_defect_before_the_first_step_ends_its_task_too(bench, monkeypatch):
+    def broken(*arguments):
+        raise ZeroDivisionError("surprise")
+
+    says(bench, "pick the red mug")
+    monkeypatch.setattr(executive, "understand", broken)
+    heard = bench.executive.listen(SOUND)
+    bench.until(heard, lambda t: t.state.ended)
+    monkeypatch.undo()
+    monkeypatch.setattr(executive, "Run", broken)
+    typed = bench.run("pick the red mug")
+    monkeypatch.undo()
+
+    assert (heard.code, typed.code) == (CODES["INTERNAL_ERROR"],) * 2
+    assert bench.run("pick the plate").state is TaskState.SUCCEEDED
 
 
 # --- answers -----------------------------------------------------------------------------------

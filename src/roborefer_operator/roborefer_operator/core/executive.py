@@ -243,19 +243,27 @@ class Executive:
             self._expire()
             self._come_to_rest()
             if self._run is None and self._waiting:
-                task = self._waiting.popleft()
-                self._run = Run(task, self._ports, self._policy, lambda: self._before(task))
+                self._begin(self._waiting.popleft())
             if self._run is not None and not self._run.stopping:
                 self._go_on(self._run)
+
+    def _begin(self, task: TaskRun) -> None:
+        try:
+            self._run = Run(task, self._ports, self._policy, lambda: self._before(task))
+        except Exception as error:
+            self._break(task, error)
+
+    def _break(self, task: TaskRun, error: Exception) -> None:
+        """End a task by a defect, which must not end the program that can stop the robot."""
+        self._defect(error)
+        self._end(task, CODES["INTERNAL_ERROR"], f"a defect of the executive: {error!r}")
 
     def _go_on(self, run: Run) -> None:
         task = run.task
         try:
             status = run.tick()
         except Exception as error:
-            # Whatever it is, it may end a task, but not the program that can stop the robot.
-            self._defect(error)
-            self._end(task, CODES["INTERNAL_ERROR"], f"a defect of the executive: {error!r}")
+            self._break(task, error)
             return
         if status is Status.SUCCESS:
             self._finish(task, 0, "")
@@ -281,6 +289,9 @@ class Executive:
             taken = self._take(task)
         except TaskFailure as error:
             self._finish(task, CODES[error.reason.value], str(error))
+            return
+        except Exception as error:
+            self._break(task, error)
             return
         if taken is not task:
             self._finish(task, 0, "", f"answered the question of task {taken.id}")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated UR5 that acts on sentences: cell, referring server, referrer, arm and executive.
 
-    ros2 launch roborefer_bringup ur5_sim.launch.py seed:=3
+    ros2 launch roborefer_bringup ur5_sim.launch.py seed:=3 console:=true
     ros2 service call /instruct roborefer_msgs/srv/Instruct "{text: 'put the can in the bowl'}"
     ros2 launch roborefer_bringup ur5_sim.launch.py server:=external url:=http://gpu.local:25547
 
@@ -11,15 +11,16 @@ Without ROS 2 it is `pocket-ros2` in place of `ros2`.
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from roborefer_bringup.launching import (
-    YES_NO,
     check_server,
     checked,
     common_arguments,
+    config,
     include,
     numbers,
+    operator_arguments,
+    operator_nodes,
     referring_server,
     server_arguments,
 )
@@ -27,6 +28,7 @@ from roborefer_bringup.launching import (
 
 def generate_launch_description():
     """Declare the arguments, check them, then start everything."""
+    params_file = LaunchConfiguration("params_file")
     return LaunchDescription(
         [
             DeclareLaunchArgument(
@@ -44,29 +46,19 @@ def generate_launch_description():
                 description="Who searches paths; moveit needs a running move_group.",
             ),
             DeclareLaunchArgument(
-                "records",
-                default_value="",
-                description="Folder where every task leaves a record; empty keeps none.",
-            ),
-            DeclareLaunchArgument(
-                "speech",
-                default_value="false",
-                choices=YES_NO,
-                description="Listen on the topic audio.",
-            ),
-            DeclareLaunchArgument(
-                "rviz",
-                default_value="false",
-                choices=YES_NO,
-                description="Show the cell in RViz, which must be installed.",
+                "params_file",
+                default_value=config("ur5_sim.yaml"),
+                description="Parameters of all nodes but simulator and arm.",
             ),
             *server_arguments(engine="scene_graph?namer=tabletop"),
+            *operator_arguments(),
             # A simulated robot always follows /clock.
             *common_arguments(use_sim_time="true", choices=["true"]),
             checked(
                 numbers(["seed"], 0, 2**31 - 1),
                 numbers(["real_time_factor"], 0, 100),
                 numbers(["port"], 1, 65535),
+                numbers(["console_port"], 0, 65535),
                 check_server,
             ),
             referring_server(),
@@ -75,13 +67,12 @@ def generate_launch_description():
                 "ur5_cell.launch.py",
                 seed=LaunchConfiguration("seed"),
                 real_time_factor=LaunchConfiguration("real_time_factor"),
-                rviz=LaunchConfiguration("rviz"),
             ),
             include(
                 "roborefer_perception",
                 "referrer.launch.py",
+                params_file=params_file,
                 url=LaunchConfiguration("url"),
-                rviz="false",
             ),
             include(
                 "roborefer_grasping",
@@ -89,13 +80,6 @@ def generate_launch_description():
                 robot="sim",
                 planner=LaunchConfiguration("planner"),
             ),
-            include(
-                "roborefer_operator", "executive.launch.py", records=LaunchConfiguration("records")
-            ),
-            include(
-                "roborefer_operator",
-                "speech.launch.py",
-                condition=IfCondition(LaunchConfiguration("speech")),
-            ),
+            *operator_nodes(params_file),
         ]
     )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -12,16 +13,20 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from launch import LaunchContext
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
+    GroupAction,
     IncludeLaunchDescription,
     OpaqueFunction,
 )
 from launch.conditions import IfCondition
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import EqualsSubstitution, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 COMMON = ("namespace", "use_sim_time", "log_level")
@@ -111,13 +116,110 @@ def referring_server() -> ExecuteProcess:
 
 
 def include(package: str, file: str, condition: Any = None, **arguments: Any) -> Any:
-    """Include a launch file of a package; the common arguments go along."""
+    """Include a launch file of a package; the common arguments go along.
+
+    It has a scope of its own: else its `params_file` would be that of every one that follows.
+    """
     path = PathJoinSubstitution([FindPackageShare(package), "launch", file])
     given = {name: LaunchConfiguration(name) for name in COMMON} | arguments
-    return IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(path),
-        launch_arguments=list(given.items()),
+    return GroupAction(
+        [
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(path),
+                launch_arguments=[(name, LaunchConfiguration(name)) for name in given],
+            )
+        ],
         condition=condition,
+        launch_configurations=given,
+        forwarding=False,
+    )
+
+
+def config(name: str) -> PathJoinSubstitution:
+    """Return a file of config/ of this package."""
+    return PathJoinSubstitution([FindPackageShare("roborefer_bringup"), "config", name])
+
+
+def operator_arguments() -> list[Any]:
+    """Declare what is said about people: speech, page, records."""
+    return [
+        DeclareLaunchArgument(
+            "speech",
+            default_value="false",
+            choices=YES_NO,
+            description="Listen on the topic audio, or with microphone:=true.",
+        ),
+        DeclareLaunchArgument(
+            "microphone",
+            default_value="false",
+            choices=YES_NO,
+            description="With speech: open the microphone of this machine.",
+        ),
+        DeclareLaunchArgument(
+            "console",
+            default_value="false",
+            choices=YES_NO,
+            description="Serve the web console; its address stands in the log.",
+        ),
+        DeclareLaunchArgument(
+            "console_port", default_value="8750", description="Of the console; 0 is any free one."
+        ),
+        DeclareLaunchArgument(
+            "records",
+            default_value="",
+            description="Folder where every task leaves a record; empty keeps none.",
+        ),
+        DeclareLaunchArgument(
+            "rviz",
+            default_value="false",
+            choices=YES_NO,
+            description="Show robot and references in RViz, which must be installed.",
+        ),
+    ]
+
+
+def operator_nodes(params_file: Any) -> list[Any]:
+    """Start executive, and speech, console and RViz where they are wanted.
+
+    Args:
+        params_file: Of executive, speech and console.
+    """
+    return [
+        include(
+            "roborefer_operator",
+            "executive.launch.py",
+            params_file=params_file,
+            records=LaunchConfiguration("records"),
+        ),
+        include(
+            "roborefer_operator",
+            "speech.launch.py",
+            IfCondition(LaunchConfiguration("speech")),
+            params_file=params_file,
+            microphone=LaunchConfiguration("microphone"),
+        ),
+        include(
+            "roborefer_operator",
+            "console.launch.py",
+            IfCondition(LaunchConfiguration("console")),
+            params_file=params_file,
+            port=LaunchConfiguration("console_port"),
+        ),
+        rviz(),
+    ]
+
+
+def rviz() -> Node:
+    """Start RViz, if that is wanted."""
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=LaunchConfiguration("namespace"),
+        condition=IfCondition(LaunchConfiguration("rviz")),
+        arguments=["-d", config("robot.rviz")],
+        parameters=[
+            {"use_sim_time": ParameterValue(LaunchConfiguration("use_sim_time"), value_type=bool)}
+        ],
     )
 
 
@@ -193,3 +295,39 @@ def check_robot_ip(arguments: dict[str, str]) -> None:
         ) from error
     if address.is_multicast or address.is_unspecified or address.is_reserved:
         raise ArgumentError(f"robot_ip:={text} is not the address of one robot")
+
+
+def check_pose(name: str) -> Callable[[dict[str, str]], None]:
+    """Return a check that an argument is empty, or a pose: x y z and a unit quaternion x y z w."""
+
+    def check(arguments: dict[str, str]) -> None:
+        if not arguments[name]:
+            return
+        try:
+            values = [float(word) for word in arguments[name].split()]
+        except ValueError:
+            values = []
+        if len(values) != 7 or not abs(math.hypot(*values[3:]) - 1.0) < 1e-3:
+            raise ArgumentError(
+                f"{name}:='{arguments[name]}' is no pose; give seven numbers: x y z in metres and"
+                " a quaternion x y z w of length 1"
+            )
+
+    return check
+
+
+def packages(*names: str) -> Callable[[dict[str, str]], None]:
+    """Return a check that ROS packages are installed."""
+
+    def check(arguments: dict[str, str]) -> None:
+        for name in names:
+            try:
+                get_package_share_directory(name)
+            except PackageNotFoundError as error:
+                debian = name.replace("_", "-")
+                raise ArgumentError(
+                    f"the package {name} is not installed; type: sudo apt install"
+                    f" ros-$ROS_DISTRO-{debian}"
+                ) from error
+
+    return check

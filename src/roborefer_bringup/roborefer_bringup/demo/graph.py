@@ -19,6 +19,7 @@ from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 LAUNCH_FILE = "ur5_sim.launch.py"
+_CONSOLE = "the console is at "
 _END_S = 30.0
 
 
@@ -34,6 +35,11 @@ def use_own_domain() -> None:
     # DDS has ports for the domains up to 101 on every system.
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+def domain() -> str:
+    """Return the domain that is used."""
+    return os.environ["ROS_DOMAIN_ID"]
 
 
 class Graph:
@@ -88,6 +94,18 @@ class Graph:
     def alive(self) -> bool:
         """Whether the launch still runs."""
         return self._process is not None and self._process.poll() is None
+
+    def wait(self) -> None:
+        """Return when the launch has ended, or on Ctrl-C."""
+        if self._process is not None:
+            with contextlib.suppress(KeyboardInterrupt):
+                self._process.wait()
+
+    def console(self) -> str:
+        """Return the line of the log that tells where the console is; "" without one."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        found = [line for line in lines if _CONSOLE in line]
+        return found[-1][found[-1].index(_CONSOLE) :] if found else ""
 
     def last_words(self, lines: int = 15) -> str:
         """Return the end of the output."""

@@ -22,7 +22,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from roborefer_bringup.demo.graph import Graph, free_port, use_own_domain
+from roborefer_bringup.demo.graph import Graph, domain, free_port, use_own_domain
 from roborefer_bringup.demo.story import ACTS, THINGS
 
 _NEEDED = {"cv2": "OpenCV", "mujoco": "MuJoCo", "py_trees": "py_trees", "httpx": "httpx"}
@@ -89,6 +89,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--server-python", default=sys.executable, help="Python that has roborefer-vlm"
     )
+    parser.add_argument("--no-console", action="store_true", help="serve no web console")
+    parser.add_argument(
+        "--stay", action="store_true", help="keep robot and console running until Ctrl-C"
+    )
     parser.add_argument("--no-film", action="store_true", help="write no video")
     # A launch file adds arguments of its own, which are not meant for this program.
     return parser.parse_args(_without_ros(sys.argv[1:]))
@@ -120,6 +124,8 @@ def _launch_arguments(arguments: argparse.Namespace) -> dict[str, str]:
         "real_time_factor": str(arguments.real_time_factor),
         "server_python": arguments.server_python,
         "speech": "true",
+        "console": str(not arguments.no_console).lower(),
+        "console_port": "0",
         "records": str((arguments.out / "records").resolve()),
     }
     return given | ({"engine": arguments.engine} if arguments.engine else {})
@@ -134,6 +140,8 @@ def _play(arguments: argparse.Namespace, graph: Graph, progress: Progress) -> in
 
     with _witness() as witness:
         _wait_until_up(graph, witness, progress)
+        if not arguments.no_console:
+            progress.tell(graph.console() or "the console did not come up; the log says why")
         progress.tell("setting the table")
         set_table(witness, THINGS)
         began = progress.seconds
@@ -149,6 +157,9 @@ def _play(arguments: argparse.Namespace, graph: Graph, progress: Progress) -> in
                     progress.tell(f"  BAD {played[-1].error}")
         frames = witness.frames
         acting_s = progress.seconds - began
+    if arguments.stay:
+        progress.tell(f"the robot goes on in ROS domain {domain()} until Ctrl-C")
+        graph.wait()
     graph.end()
     video: Path | None = arguments.out / "demo.mp4"
     if arguments.no_film:

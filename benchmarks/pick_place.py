@@ -61,7 +61,7 @@ from roborefer_grasping.core.gripper import Gripper  # noqa: E402
 from roborefer_grasping.core.motion import Look, Reason, TaskFailure  # noqa: E402
 from roborefer_grasping.core.motion_pick import PickTask, PickWish  # noqa: E402
 from roborefer_grasping.core.motion_place import PlaceTask, PlaceWish  # noqa: E402
-from roborefer_grasping.core.motion_reference import Reference  # noqa: E402
+from roborefer_grasping.core.motion_reference import Kind, Reference  # noqa: E402
 from roborefer_grasping.core.motion_settings import Settings  # noqa: E402
 from roborefer_grasping.core.motion_task import Hand  # noqa: E402
 from roborefer_grasping.core.planning.embedded import EmbeddedPlanner  # noqa: E402
@@ -109,12 +109,14 @@ class Request:
         pick: Column and row.
         place: Column and row.
         goal: x and y of the place on the table, metres; known to the judge only.
+        kind: What the reference to the place means.
     """
 
     name: str
     pick: tuple[int, int]
     place: tuple[int, int]
     goal: Array
+    kind: Kind = Kind.FREE_SPACE
 
 
 def draw_request(
@@ -289,7 +291,8 @@ def _do(body: SimulatedBody, request: Request, result: Run) -> None:
     planner, hand = EmbeddedPlanner(values.robot, values.gripper), Hand()
     limits = values.limits(0.0, 0.0)
     begin, began_s, busy = perf_counter(), body.simulation.now_s, body.busy_s
-    pick, place = (_reference(body.first, pixel) for pixel in (request.pick, request.place))
+    pick = _reference(body.first, request.pick, Kind.OBJECT)
+    place = _reference(body.first, request.place, request.kind)
     picking = PickTask(values, body, planner, hand, limits)
     placing = PlaceTask(values, body, planner, hand, limits)
     try:
@@ -303,10 +306,10 @@ def _do(body: SimulatedBody, request: Request, result: Run) -> None:
     result.cycle_s = body.simulation.now_s - began_s + result.think_s
 
 
-def _reference(look: Look, pixel: tuple[int, int]) -> Reference:
+def _reference(look: Look, pixel: tuple[int, int], kind: Kind) -> Reference:
     height, width = look.view.depth_m.shape
     u, v = pixel
-    return Reference(look.view.points[v, u], (u, v), (width, height), look.stamp_ns)
+    return Reference(look.view.points[v, u], (u, v), (width, height), look.stamp_ns, kind=kind)
 
 
 def judge(cell: Cell, request: Request, before: dict[str, Array], result: Run) -> None:

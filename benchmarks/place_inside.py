@@ -6,9 +6,9 @@
 
 A scene is 3 to 5 things, drawn by seed and settled: bowls, baskets and things that fit into them.
 The container is one of those that show at least 60 pixels of their floor, the place one of these
-pixels at least 2 cm inside the circle that the thing leaves free there; the thing is one that
-stands on the table and whose circle fits with 6 mm to spare. Scenes without such a pair are left
-out and counted. The rest is as in `pick_place.py`. Success, by the truth of the simulation a
+pixels, with depth, around which the thing's circle fits with 6 mm to spare; its reference has the
+kind INSIDE. The thing is one that stands on the table. Scenes without such a pair are left out
+and counted. The rest is as in `pick_place.py`. Success, by the truth of the simulation a
 second after the end: the middle of the thing lies within the container's walls and below its rim,
 the container moved by less than 3 cm and does not lean, and nothing else was disturbed.
 """
@@ -40,6 +40,7 @@ from pick_place import (
     run_all,
     run_safely,
 )
+from roborefer_grasping.core.motion_reference import Kind
 from roborefer_grasping.core.robot import Array
 from roborefer_sim.core.camera import View
 from roborefer_sim.core.cell import Cell, Placed
@@ -88,15 +89,21 @@ def draw_request(cell: Cell, truth: View, seen: Any, seed: int, only: str = "") 
             shown = (truth.bodies == body) & seen.measured
             if thing.make.thing.key in CONTAINERS or shown.sum() < LEAST_PIXELS:
                 continue
-            spot = _spot(cell, container, thing, view, truth, rng)
+            spot = _spot(cell, container, thing, view, truth, seen.measured, rng)
             if spot is not None:
                 v, u = rng.choice(np.argwhere(shown))
-                return Request(thing.name, (int(u), int(v)), spot[0], spot[1])
+                return Request(thing.name, (int(u), int(v)), *spot, Kind.INSIDE)
     return None
 
 
 def _spot(
-    cell: Cell, container: Placed, thing: Placed, view: Any, truth: View, rng: Any
+    cell: Cell,
+    container: Placed,
+    thing: Placed,
+    view: Any,
+    truth: View,
+    measured: Any,
+    rng: Any,
 ) -> tuple[tuple[int, int], Array] | None:
     """A pixel of a container's floor around which a thing fits, and where that is."""
     pose = cell.pose_of(container.name)
@@ -107,6 +114,8 @@ def _spot(
     if len(pixels) < LEAST_PIXELS:
         return None
     for row, column in rng.permutation(pixels):
+        if not measured[row, column]:
+            continue
         point = view.points[row, column]
         if within(container, pose, point, radius + SPARE_M):
             return (int(column), int(row)), point[:2]

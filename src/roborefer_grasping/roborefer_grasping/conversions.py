@@ -19,7 +19,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.motion import Phase, Reason
-from roborefer_grasping.core.motion_reference import Reference
+from roborefer_grasping.core.motion_reference import Kind, Reference
 from roborefer_grasping.core.motion_task import HeldThing
 from roborefer_grasping.core.planning.interface import Trajectory
 from roborefer_grasping.core.rectify import is_distorted, rectified
@@ -144,6 +144,7 @@ def reference_from_msg(message: SpatialReference, t_base_frame: Array | None) ->
         identity=bytes(bytearray(message.id.uuid)),
         label=message.label,
         yaw_offset=heading,
+        kind=Kind(message.kind) if message.kind in set(Kind) else Kind.UNKNOWN,
     )
 
 

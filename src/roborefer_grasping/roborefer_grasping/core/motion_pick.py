@@ -11,21 +11,16 @@ import numpy as np
 
 from roborefer_grasping.core.columns import columns_around
 from roborefer_grasping.core.grasps import Grasp, narrowest_width, propose_grasps
+from roborefer_grasping.core.landing import find_landing
 from roborefer_grasping.core.motion import INTERRUPTIONS, Phase, Reason, TaskFailure
 from roborefer_grasping.core.motion_reference import Reference, check_inside, find
 from roborefer_grasping.core.motion_scene import (
     Scene,
-    on_surface,
     solid_of,
     still_there,
-    thing_under,
 )
 from roborefer_grasping.core.motion_task import HeldThing, Task, failure_of
-from roborefer_grasping.core.placing import (
-    Footprint,
-    footprint_of,
-    propose_placements,
-)
+from roborefer_grasping.core.placing import Footprint, footprint_of
 from roborefer_grasping.core.planning.interface import Trajectory
 from roborefer_grasping.core.segment import segment_at, things
 from roborefer_grasping.core.tasks import NoPlan, TaskPlan, TaskPlanner, held_by
@@ -202,25 +197,21 @@ class PickTask(Task):
         """What tells whether a grasp could put the thing down where it shall go."""
         settings, scene = self.settings, target.scene
         spot = find(place, scene.look, scene.robot, settings.low, settings.high)
-        surface = on_surface(scene, spot.position)
-        found = propose_placements(
-            scene.look.view,
-            surface,
-            target.footprint,
-            ignored=target.mask | scene.robot,
-            tolerance=settings.tolerance,
+        landing = find_landing(
+            scene, place, spot, target.footprint, target.mask | scene.robot, settings.tolerance
         )
-        if not found:
+        if not landing.placements:
             raise TaskFailure(
                 Reason.NO_STABLE_PLACE,
                 "there is no free and level place of the thing's size where it shall go; refer to"
                 " another place",
             )
-        under = thing_under(scene, surface, target.footprint)
         world = target.world
-        if under is not None:
-            world = self.world(self.obstacles(scene, target.mask | under))
-        return planner.placeable(found, world, target.solids)
+        if landing.container is not None:
+            world = self.world(self.obstacles(scene, target.mask, landing.container))
+        elif landing.under is not None:
+            world = self.world(self.obstacles(scene, target.mask | landing.under))
+        return planner.placeable(landing.placements, world, target.solids)
 
     def _execute(self, wish: PickWish, plan: TaskPlan, target: _Target) -> None:
         settings = self.settings

@@ -8,19 +8,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from roborefer_grasping.core.container import Container
+from roborefer_grasping.core.landing import Landing, find_landing
 from roborefer_grasping.core.motion import Phase, Reason, TaskFailure
-from roborefer_grasping.core.motion_reference import Reference, check_inside, find
-from roborefer_grasping.core.motion_scene import SURFACE_M, Scene, on_surface, thing_under
+from roborefer_grasping.core.motion_reference import Reference, Spot, check_inside, find
+from roborefer_grasping.core.motion_scene import SURFACE_M, Scene
 from roborefer_grasping.core.motion_task import HeldThing, Task, failure_of
 from roborefer_grasping.core.occupancy import SHADOW, TARGET
-from roborefer_grasping.core.placing import (
-    UNEVEN_M,
-    Footprint,
-    Placement,
-    propose_placements,
-)
+from roborefer_grasping.core.placing import UNEVEN_M, Footprint, Placement
 from roborefer_grasping.core.robot import Array
-from roborefer_grasping.core.standing import measure_standing
+from roborefer_grasping.core.standing import Standing, measure_standing
 from roborefer_grasping.core.tasks import NoPlan, TaskPlan
 from roborefer_grasping.core.world import World
 
@@ -70,11 +67,10 @@ class PlaceTask(Task):
         self.clear_view(wish.plan_only)
         scene = self.see(0 if wish.reference.position is None else self.body.now_ns())
         spot = find(wish.reference, scene.look, scene.robot, settings.low, settings.high)
-        place = on_surface(scene, spot.position)
         self.enter(Phase.CHOOSING)
-        placements = self._placements(wish, scene, place, held)
-        under = thing_under(scene, place, held.footprint)
-        world = self.world(self.obstacles(scene, under))
+        landing = self._landing(wish, scene, spot, held)
+        placements, under = landing.placements, landing.under
+        world = self.world(self.obstacles(scene, under, landing.container))
         world = replace(world, held=held.solids, jaw=self.jaw())
         if under is not None:
             names = {o.name for o in world.obstacles} & {TARGET, SHADOW}
@@ -95,7 +91,7 @@ class PlaceTask(Task):
             return
         self.record.attempts = 1
         self._execute(plan, held)
-        self._look_again(wish, scene, place, held, plan.placement.motion)
+        self._look_again(wish, scene, landing, held, plan.placement)
 
     def _held(self, wish: PlaceWish) -> HeldThing:
         held = self.hand.held
@@ -112,9 +108,7 @@ class PlaceTask(Task):
             self.lost(held)
         return held
 
-    def _placements(
-        self, wish: PlaceWish, scene: Scene, place: Array, held: HeldThing
-    ) -> list[Placement]:
+    def _landing(self, wish: PlaceWish, scene: Scene, spot: Spot, held: HeldThing) -> Landing:
         tolerance = wish.tolerance or self.settings.tolerance
         yaws = None
         if wish.yaw is not None:
@@ -123,13 +117,18 @@ class PlaceTask(Task):
             middle = wish.yaw + wish.reference.yaw_offset - float(np.arctan2(*stood[1::-1, 0]))
             spread = wish.yaw_tolerance or self.settings.yaw_tolerance
             yaws = tuple(middle + spread * share for share in (0.0, -0.5, 0.5, -1.0, 1.0))
-        found = propose_placements(
-            scene.look.view, place, held.footprint,
-            ignored=scene.robot, tolerance=tolerance, yaws=yaws,
-        )  # fmt: skip
-        if found:
+        found = find_landing(
+            scene, wish.reference, spot, held.footprint, scene.robot, tolerance, yaws
+        )
+        if found.placements:
             return found
-        if _occupied(scene, place, held.footprint):
+        if found.container is not None:
+            raise TaskFailure(
+                Reason.NO_STABLE_PLACE,
+                "there is no free floor of the thing's size in that container; refer to another"
+                " place",
+            )
+        if _occupied(scene, found.place, held.footprint):
             raise TaskFailure(
                 Reason.PLACE_OCCUPIED,
                 "something stands where the thing should go; refer to a free place",
@@ -180,11 +179,14 @@ class PlaceTask(Task):
         self.go_home(world)
 
     def _look_again(
-        self, wish: PlaceWish, before: Scene, place: Array, held: HeldThing, motion: Array
+        self, wish: PlaceWish, before: Scene, landing: Landing, held: HeldThing, chosen: Placement
     ) -> None:
         """Say that it is not there only when that was seen; what is uncertain stays unmeasured."""
         self.enter(Phase.VERIFYING)
         now = self.see(self.body.now_ns())
+        # Where any place in a container will do, it was referred to the chosen one.
+        place = chosen.position if landing.anywhere else landing.place
+        motion = chosen.motion
         turn = float(np.arctan2(motion[1, 0], motion[0, 0]))
         seen = measure_standing(before, now, place, held.footprint, turn)
         if seen is None:
@@ -205,6 +207,9 @@ class PlaceTask(Task):
                 " fallen over; look again",
             )
         error = float(np.hypot(*(seen.middle - place[:2])))
+        if landing.anywhere and landing.container is not None:
+            self._judge_inside(landing.container, seen, error)
+            return
         allowed = (wish.tolerance or self.settings.tolerance) + self.settings.missed
         if error - seen.uncertainty > allowed:
             self.record.position_error = error
@@ -214,6 +219,18 @@ class PlaceTask(Task):
                 f" {allowed:.3f} m are allowed",
             )
         if error + seen.uncertainty <= allowed:
+            self.record.position_error = error
+
+    def _judge_inside(self, container: Container, seen: Standing, error: float) -> None:
+        """As for other places, but it may have rolled as far as the walls."""
+        beyond = container.beyond(seen.middle)
+        if beyond > seen.uncertainty:
+            self.record.position_error = error
+            raise TaskFailure(
+                Reason.PLACE_MISSED,
+                f"the thing was let go, but it was seen {beyond:.3f} m outside the container",
+            )
+        if beyond + seen.uncertainty <= 0:
             self.record.position_error = error
 
 

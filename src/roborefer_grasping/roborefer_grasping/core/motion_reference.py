@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
@@ -16,6 +17,16 @@ from roborefer_grasping.core.view import Mask
 SEARCH_PX = 8
 # A camera that moved a little, noise and the slope of a surface together, metres.
 DEPTH_TOLERANCE_M = 0.03
+
+
+class Kind(IntEnum):
+    """What a reference means, numbered as in `roborefer_msgs/SpatialReference`."""
+
+    UNKNOWN = 0
+    OBJECT = 1
+    PART = 2
+    FREE_SPACE = 3
+    INSIDE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +42,7 @@ class Reference:
         identity: Of the reference, 16 bytes.
         label: Short name for people, or "".
         yaw_offset: Heading of its frame's x axis in the frame of the base, radians.
+        kind: What it means.
     """
 
     position: Array | None
@@ -40,6 +52,7 @@ class Reference:
     identity: bytes = bytes(16)
     label: str = ""
     yaw_offset: float = 0.0
+    kind: Kind = Kind.UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from roborefer_grasping.core.container import Container
 from roborefer_grasping.core.grasps import Grasp
 from roborefer_grasping.core.kinematics import forward
 from roborefer_grasping.core.motion import Body, Phase, Progress, Reason, TaskFailure
@@ -140,10 +141,17 @@ class Task:
         held = self.hand.held.solids if self.hand.held else None
         return understand(self.body.look(after_ns), self.settings, held)
 
-    def obstacles(self, scene: Scene, touched: Mask | None = None) -> list[Obstacle]:
-        """Solids of a scene; what shows up in a mask is named "target" and "target_shadow"."""
+    def obstacles(
+        self, scene: Scene, touched: Mask | None = None, container: Container | None = None
+    ) -> list[Obstacle]:
+        """Solids of a scene; what shows up in a mask is named "target" and "target_shadow".
+
+        A container is described by its own model, in which the inside is free.
+        """
         view, volume = scene.look.view, self.settings.scene
-        return obstacles_from_depth(view, scene.support, volume, touched, scene.robot)
+        region = None if container is None else container.region()
+        boxes = obstacles_from_depth(view, scene.support, volume, touched, scene.robot, region)
+        return boxes if container is None else boxes + container.obstacles()
 
     # --- telling ------------------------------------------------------------------------------
     def enter(self, phase: Phase) -> None:

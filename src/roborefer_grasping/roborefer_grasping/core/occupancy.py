@@ -11,7 +11,7 @@ have to enter to take it and which is therefore an obstacle of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -75,12 +75,38 @@ class OccupancySettings:
                 raise SceneError(f"the volume {low} to {high} is empty or not finite")
 
 
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Space up to a height that is described by other obstacles, better than by voxels.
+
+    Attributes:
+        low: Lowest x and y of the first cell, metres in the frame of the base.
+        step: Edge of a cell, metres.
+        cells: Which belong to it, shape (nx, ny).
+        top: Its greatest z, metres.
+    """
+
+    low: Array
+    step: float
+    cells: Mask
+    top: float
+
+    def holds(self, points: Array) -> npt.NDArray[np.bool_]:
+        """Which of some points, shape (..., 3), lie in it."""
+        index = np.floor((points[..., :2] - self.low) / self.step).astype(int)
+        inside = ((index >= 0) & (index < self.cells.shape)).all(axis=-1)
+        index = np.where(inside[..., None], index, 0)
+        found = self.cells[index[..., 0], index[..., 1]]
+        return np.asarray(inside & found & (points[..., 2] < self.top))
+
+
 def obstacles_from_depth(
     view: DepthView,
     support_height: float,
     settings: OccupancySettings,
     target: Mask | None = None,
     robot: Mask | None = None,
+    left_out: Region | None = None,
 ) -> list[Obstacle]:
     """Build boxes around everything that is not known to be free.
 
@@ -90,6 +116,7 @@ def obstacles_from_depth(
         settings: Volume and resolution.
         target: Pixels of the thing to be grasped; it and its shadow get names of their own.
         robot: Pixels that show the robot itself, which is no obstacle.
+        left_out: What the caller describes itself; one voxel above its top belongs to it.
 
     Returns:
         Boxes named "surroundings", "unseen", "target", "target_shadow", and "support", a slab
@@ -101,11 +128,16 @@ def obstacles_from_depth(
     if not view.measured.any():
         raise SceneError("the depth image holds no measurement; look at camera and lens")
     labels, origin = classify(view, support_height, settings, target, robot)
+    beside = np.zeros(labels.shape, bool)
+    if left_out is not None:
+        beside = _leave_out(labels, origin, settings.voxel, left_out)
     boxes = []
     for label, name in _NAMES.items():
         if label == HIDDEN:
-            hidden = _coarsened(labels == label)
-            boxes += merged(hidden, origin, np.full(3, settings.voxel * _COARSE), name)
+            hidden = labels == label
+            coarse = _coarsened(hidden & ~beside)
+            boxes += merged(coarse, origin, np.full(3, settings.voxel * _COARSE), name)
+            boxes += merged(hidden & beside, origin, np.full(3, settings.voxel), name)
         elif label == ON_TARGET and target is not None:
             boxes += _target_boxes(view, support_height, settings, target, robot)
         else:
@@ -117,6 +149,21 @@ def obstacles_from_depth(
     size = np.array([*(high - low)[:2] + 1.0, 0.1])
     boxes.append(Obstacle(SUPPORT, Shape.BOX, size, pose))
     return boxes
+
+
+def _leave_out(
+    labels: npt.NDArray[np.int8], origin: Array, step: float, region: Region
+) -> npt.NDArray[np.bool_]:
+    """Free the voxels of a region, and return all of the coarse voxels that they share."""
+    axes = [origin[i] + step * (np.arange(n) + 0.5) for i, n in enumerate(labels.shape)]
+    centers = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    own = replace(region, top=region.top + step).holds(centers)
+    labels[own & ((labels == FILLED) | (labels == HIDDEN))] = FREE
+    blocks = _blocks(own).any(axis=(1, 3, 5))
+    for axis in range(3):
+        blocks = np.repeat(blocks, _COARSE, axis=axis)
+    x, y, z = labels.shape
+    return np.asarray(blocks[:x, :y, :z])
 
 
 def _target_boxes(
@@ -198,11 +245,15 @@ def _bridged(view: DepthView, measured: Mask) -> Array:
 
 def _coarsened(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """Voxels of a coarser grid of which more than half is set."""
+    return np.asarray(_blocks(cells).mean(axis=(1, 3, 5)) > 0.5)
+
+
+def _blocks(cells: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Voxels by the voxel of the coarser grid, shape (x, 2, y, 2, z, 2)."""
     padding = [(0, -size % _COARSE) for size in cells.shape]
     padded = np.pad(cells, padding)
     x, y, z = (size // _COARSE for size in padded.shape)
-    blocks = padded.reshape(x, _COARSE, y, _COARSE, z, _COARSE)
-    return np.asarray(blocks.mean(axis=(1, 3, 5)) > 0.5)
+    return padded.reshape(x, _COARSE, y, _COARSE, z, _COARSE)
 
 
 def merged(cells: Mask, origin: Array, steps: Array, name: str) -> list[Obstacle]:

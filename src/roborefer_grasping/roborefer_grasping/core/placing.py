@@ -136,7 +136,7 @@ def propose_placements(
     for yaw in yaws or tuple(2 * pi * i / TURNS for i in range(TURNS)):
         turn = np.array([[cos(yaw), -sin(yaw)], [sin(yaw), cos(yaw)]])
         outline = footprint.outline @ turn.T
-        cells = _cells_in(outline)
+        cells = cells_in(outline)
         border = np.round(outline / CELL_M).astype(int)
         for dx in offsets:
             for dy in offsets:
@@ -177,11 +177,17 @@ def _placement(
     clearance: float,
 ) -> Placement:
     position = np.array([place[0] + dx, place[1] + dy, place[2]])
+    motion = motion_to(position, yaw, footprint, RELEASE_M)
+    return Placement(motion, position, clearance, quality)
+
+
+def motion_to(position: Array, yaw: float, footprint: Footprint, above: float) -> Array:
+    """From where a thing stood to a position, so far above it and turned by yaw; shape (4, 4)."""
     motion = np.eye(4)
     motion[:2, :2] = [[cos(yaw), -sin(yaw)], [sin(yaw), cos(yaw)]]
     motion[:2, 3] = position[:2] - motion[:2, :2] @ footprint.middle
-    motion[2, 3] = position[2] - footprint.support + RELEASE_M
-    return Placement(motion, position, clearance, quality)
+    motion[2, 3] = position[2] - footprint.support + above
+    return motion
 
 
 def _grid(
@@ -210,7 +216,7 @@ def _grid(
     return level, tall, bridged, origin
 
 
-def _cells_in(outline: Array) -> Array:
+def cells_in(outline: Array) -> Array:
     """Cells inside a convex outline around the origin, shape (N, 2)."""
     reach = int(np.ceil(np.abs(outline).max() / CELL_M)) + 1
     grid = np.stack(np.meshgrid(*[np.arange(-reach, reach + 1)] * 2, indexing="ij"), axis=-1)

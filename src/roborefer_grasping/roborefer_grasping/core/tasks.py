@@ -11,6 +11,7 @@ from time import monotonic
 
 import numpy as np
 
+from roborefer_grasping.core.container import FLOOR
 from roborefer_grasping.core.grasps import Grasp, with_tilts
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.kinematics import forward, inverse
@@ -32,7 +33,7 @@ from roborefer_grasping.core.world import Held, World
 # How many straight ways, one per grasp and arm branch, the search may choose from.
 _WAYS = 6
 # How many placements decide whether a grasp could put the thing down.
-_PLACES_PER_GRASP = 12
+_PLACES_PER_GRASP = 24
 # The jaw lets go by opening so far; the first that leaves fingers and surroundings apart, metres.
 _LET_GO_M = (0.03, 0.015, 0.008)
 # A grasp this much worse than the best one is left for later, however near it is.
@@ -222,8 +223,9 @@ class TaskPlanner:
         world = without_robot(world, self.robot, self.gripper, start)
         if not placements:
             return NoPlan(Failure.NO_PLACE, "there is no free and level place of that size there")
-        landing = world.allowing(*_present(world, SUPPORT))
+        landing = world.allowing(*_present(world, SUPPORT, FLOOR))
         checker = CollisionChecker(self.robot, self.gripper, landing)
+        opened = self._opened(landing)
         ways: list[_Way] = []
         for index, placement in enumerate(placements[: self.settings.candidates]):
             if monotonic() > until:
@@ -231,7 +233,8 @@ class TaskPlanner:
             goal = placement.motion @ grasp.pose
             above = goal.copy()
             above[2, 3] += self.settings.approach_m
-            ways += self._ways(checker, start, above, goal, index)
+            found = self._ways(checker, start, above, goal, index)
+            ways += [way for way in found if opened.is_free(way.configurations[-1])]
             if len(ways) >= _WAYS:
                 break
         if not ways:
@@ -267,18 +270,24 @@ class TaskPlanner:
             held: As for `plan_pick`.
         """
         landing = without(world, TARGET, SHADOW)
-        landing = landing.allowing(*_present(landing, SUPPORT))
+        landing = landing.allowing(*_present(landing, SUPPORT, FLOOR))
 
         def could_place(grasp: Grasp) -> bool:
             with_thing = replace(landing, held=held_by(held, grasp), jaw=grasp.width)
             checker = CollisionChecker(self.robot, self.gripper, with_thing)
+            opened = self._opened(with_thing)
             return any(
-                checker.is_free(joints)
+                checker.is_free(joints) and opened.is_free(joints)
                 for placement in placements[:_PLACES_PER_GRASP]
                 for joints in self._reaching(placement.motion @ grasp.pose)
             )
 
         return could_place
+
+    def _opened(self, landing: World) -> CollisionChecker:
+        """Checks whether the jaw can let go where it closed, however little it opens."""
+        jaw = min(self.gripper.opening, landing.jaw + _LET_GO_M[-1])
+        return CollisionChecker(self.robot, self.gripper, replace(landing, held=None, jaw=jaw))
 
     def _reaching(self, pose: Array) -> Array:
         """Configurations that bring the TCP to a pose, shape (N, 6)."""

@@ -21,12 +21,6 @@ from roborefer_perception.core.recordings import DepthImage, RgbImage
 _MOST_MM = 65535
 
 
-def stamp_to_msg(stamp_ns: int) -> Time:
-    """Time of so many nanoseconds."""
-    seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
-    return Time(sec=seconds, nanosec=nanoseconds)
-
-
 def color_to_msg(rgb: RgbImage, frame: str, stamp: Time) -> Image:
     """Write a colour picture as rgb8, shape (height, width, 3)."""
     return _image(rgb, "rgb8", frame, stamp)

@@ -88,14 +88,6 @@ def test_a_step_says_whether_it_has_a_value(step, has_value):
         assert (message.pixel.u, message.pixel.v) == step.pixel
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 12.999999999, 5.0000000004])
-def test_durations_and_stamps_come_back(seconds):
-    message = conversions.duration_to_msg(seconds)
-
-    assert conversions.nanoseconds(message) == round(seconds * 1e9)
-    assert conversions.time_to_msg(conversions.nanoseconds(message)).sec == message.sec
-
-
 def test_a_picture_has_its_bytes_and_a_jpeg_its_looks():
     rng = np.random.default_rng(1)
     rgb = np.kron(rng.integers(0, 255, (3, 4, 3)), np.ones((16, 16, 1))).astype(np.uint8)

@@ -17,6 +17,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from roborefer_common.declaring import declare, read
 from roborefer_common.qos import LATCHED, SENSOR_OUT
+from roborefer_common.times import time_to_msg
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
@@ -34,7 +35,6 @@ from roborefer_perception.player_conversions import (
     camera_to_msg,
     color_to_msg,
     depth_to_msg,
-    stamp_to_msg,
     transform_to_msg,
 )
 
@@ -104,7 +104,7 @@ class RgbdPlayer(Node):
     # ---- what the thread of the playback does ----------------------------------------------
 
     def _publish(self, frame: RecordedFrame, stamp_ns: int) -> None:
-        values, stamp = self._values, stamp_to_msg(stamp_ns)
+        values, stamp = self._values, time_to_msg(stamp_ns)
         optical = values["frames.optical"]
         if self._clock_publisher is not None:
             self._clock_publisher.publish(Clock(clock=stamp))

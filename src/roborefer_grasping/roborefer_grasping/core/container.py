@@ -24,6 +24,7 @@ from scipy.spatial import ConvexHull, Delaunay, QhullError
 from roborefer_grasping.core.occupancy import Region, merged
 from roborefer_grasping.core.robot import Array
 from roborefer_grasping.core.segment import SMALLEST_PX, things
+from roborefer_grasping.core.unmeasured import at_height
 from roborefer_grasping.core.view import DepthView, Mask
 from roborefer_grasping.core.world import Obstacle
 from roborefer_grasping.exceptions import SceneError
@@ -53,6 +54,9 @@ _RIM_PX, _REACH_M = 12, 0.30
 # What hides a cell lies at least this far before it; holes this wide take over what is next to
 # them, metres and pixels.
 _BEFORE_M, _HOLE_PX = 0.010, 6
+# Around every edge a sensor measures nothing for some pixels; of a wider hole so much must lie in
+# the opening of a container for it to be its floor.
+_FRINGE_PX, _HOLE_INSIDE = 3, 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,7 @@ class Container:
         within: Cells inside the outline of the container.
         floor: z of its floor, metres.
         rim: z of its rim, metres.
+        holes: Pixels of its opening that showed no depth.
     """
 
     origin: Array
@@ -74,6 +79,16 @@ class Container:
     within: Cells
     floor: float
     rim: float
+    holes: Mask
+
+    def filled(self, view: DepthView) -> DepthView:
+        """The same view with the depth of the rim's plane where the opening showed none.
+
+        So what lies above the opening counts as seen, and what lies in it is for the model.
+        """
+        depth = view.depth_m.copy()
+        _, depth[self.holes] = view.project(at_height(view, self.holes, self.rim))
+        return DepthView(depth, view.fx, view.fy, view.cx, view.cy, view.t_base_optical)
 
     def cell_of(self, point: Array) -> tuple[int, int]:
         """Cell of a point, x and y; it may lie outside of the grid."""
@@ -206,7 +221,8 @@ def _container(
         return None
     # Specks of noise leave gaps in a mask.
     own = ndimage.binary_dilation(mask, iterations=_HOLE_PX // 2)
-    behind, lost = _unseen(view, own, origin, within.shape, floor)
+    holes = _holes(view, origin, within, floor, rim)
+    behind, lost = _unseen(view, own, holes, origin, within.shape, floor)
     hidden, lost = within & ~seen & behind, within & ~seen & lost
     if not is_seen and lost.sum() < _LEAST_CELLS:
         return None
@@ -218,7 +234,7 @@ def _container(
     height = np.where(gaps & ~np.isfinite(height), nearby, height)
     wall = within & (depth_of_wall <= _WALL_M + CELL_M / 2)
     height = np.where(wall, np.fmax(height, rim), height)
-    return Container(origin, height, seen, within, floor, rim)
+    return Container(origin, height, seen, within, floor, rim, holes)
 
 
 def _is_closed(height: Array, within: Cells, rim: float, most_open: float) -> bool:
@@ -292,8 +308,26 @@ def _floor(view: DepthView, points: Array, height: Array, inner: Cells) -> tuple
     return float(np.percentile(far[:, 2], 2)), False
 
 
+def _holes(view: DepthView, origin: Array, within: Cells, floor: float, rim: float) -> Mask:
+    """Pixels without depth that lie in the opening, as holes that do not reach beyond it."""
+    blind = ~view.measured
+    cores, count = ndimage.label(ndimage.binary_erosion(blind, iterations=_FRINGE_PX))
+    opening = np.zeros(blind.shape, bool)
+    for height in (floor, rim):
+        spots = at_height(view, blind, height)[:, :2]
+        cells = np.round((spots - origin) / CELL_M).astype(int)
+        fits = ((cells >= 0) & (cells < within.shape)).all(axis=1)
+        cells = np.where(fits[:, None], cells, 0)
+        opening[blind] |= fits & within[tuple(cells.T)]
+    total = np.bincount(cores.ravel(), minlength=count + 1)
+    inside = np.bincount(cores[opening], minlength=count + 1)
+    own = inside > _HOLE_INSIDE * np.maximum(total, 1)
+    own[0] = False
+    return np.asarray(ndimage.binary_dilation(own[cores], iterations=_FRINGE_PX) & blind & opening)
+
+
 def _unseen(
-    view: DepthView, mask: Mask, origin: Array, shape: tuple[int, ...], floor: float
+    view: DepthView, mask: Mask, holes: Mask, origin: Array, shape: tuple[int, ...], floor: float
 ) -> tuple[Cells, Cells]:
     """Cells whose floor the container itself hides, and those where no depth was measured."""
     grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 2)
@@ -308,7 +342,7 @@ def _unseen(
     with np.errstate(invalid="ignore"):
         before = view.depth_m[at] < depth - _BEFORE_M
     behind = pictured & before & mask[at] & (far[v, u] <= _HOLE_PX)
-    return behind.reshape(shape), (pictured & ~behind & (far[v, u] > 0)).reshape(shape)
+    return behind.reshape(shape), (pictured & ~behind & holes[v, u]).reshape(shape)
 
 
 def _inferred(height: Array, hidden: Cells, lost: Cells, middle: Array, floor: float) -> Array:

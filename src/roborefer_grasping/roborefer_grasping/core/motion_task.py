@@ -149,9 +149,13 @@ class Task:
         A container is described by its own model, in which the inside is free.
         """
         view, volume = scene.look.view, self.settings.scene
-        region = None if container is None else container.region()
-        boxes = obstacles_from_depth(view, scene.support, volume, touched, scene.robot, region)
-        return boxes if container is None else boxes + container.obstacles()
+        if container is None:
+            return obstacles_from_depth(view, scene.support, volume, touched, scene.robot)
+        boxes = obstacles_from_depth(
+            container.filled(view), scene.support, volume, touched, scene.robot,
+            container.region(),
+        )  # fmt: skip
+        return boxes + container.obstacles()
 
     # --- telling ------------------------------------------------------------------------------
     def enter(self, phase: Phase) -> None:

@@ -276,10 +276,10 @@ class TaskPlanner:
             with_thing = replace(landing, held=held_by(held, grasp), jaw=grasp.width)
             checker = CollisionChecker(self.robot, self.gripper, with_thing)
             opened = self._opened(with_thing)
+            poses = np.array([p.motion @ grasp.pose for p in placements[:_PLACES_PER_GRASP]])
             return any(
                 checker.is_free(joints) and opened.is_free(joints)
-                for placement in placements[:_PLACES_PER_GRASP]
-                for joints in self._reaching(placement.motion @ grasp.pose)
+                for joints in self._reaching(poses)
             )
 
         return could_place
@@ -289,10 +289,10 @@ class TaskPlanner:
         jaw = min(self.gripper.opening, landing.jaw + _LET_GO_M[-1])
         return CollisionChecker(self.robot, self.gripper, replace(landing, held=None, jaw=jaw))
 
-    def _reaching(self, pose: Array) -> Array:
-        """Configurations that bring the TCP to a pose, shape (N, 6)."""
-        flange = pose[None] @ np.linalg.inv(self.gripper.t_tool_tcp)
-        (branches,) = inverse(self.robot, flange)
+    def _reaching(self, poses: Array) -> Array:
+        """Configurations that bring the TCP to poses, in their order, shape (N, 6)."""
+        flange = poses.reshape(-1, 4, 4) @ np.linalg.inv(self.gripper.t_tool_tcp)
+        branches = inverse(self.robot, flange).reshape(-1, 6)
         return np.asarray(branches[np.isfinite(branches).all(axis=1)])
 
     def _pick_along(

@@ -89,7 +89,7 @@ def unmeasured_part(view: DepthView, target: Mask, others: Mask) -> Unmeasured:
         shares = [float((ring & of).sum()) / max(1, int(ring.sum())) for of in (known, others)]
         if shares[0] < _LEAST_OWN:
             continue
-        there, border = _at_height(view, hole, top), view.points[own]
+        there, border = at_height(view, hole, top), view.points[own]
         lid = float(np.median(border[:, 2])) > top - _TOP_M
         if shares[1] > (_MOST_OTHERS if lid else _MOST_FRONT):
             continue
@@ -98,7 +98,7 @@ def unmeasured_part(view: DepthView, target: Mask, others: Mask) -> Unmeasured:
     return NOTHING
 
 
-def _at_height(view: DepthView, mask: Mask, height: float) -> Array:
+def at_height(view: DepthView, mask: Mask, height: float) -> Array:
     """Where the rays of pixels meet a level plane, shape (N, 3)."""
     rows, columns = np.nonzero(mask)
     rays = np.stack(

@@ -41,6 +41,8 @@ _NO = {Question.CONFIRM_WORDS: "No", Question.CONFIRM_PLAN: "No"}
 _LEVELS = {DiagnosticStatus.OK: "done", DiagnosticStatus.WARN: "warn"}
 # Of a sentence from elsewhere that is shown.
 _LONGEST = 400
+# Texts of marks that are nearer than this to each other cannot be read.
+_NEAR_PX = 25.0
 
 
 def picture_of(message: Image) -> RawPicture:
@@ -100,7 +102,9 @@ def _question_view(question: Question) -> dict[str, Any] | None:
 
 
 def reference_of(task: TaskStatus) -> SpatialReference | None:
-    """Return the newest reference of a task."""
+    """Return the reference of the step in work, else the last one of the task."""
+    if task.current_step < len(task.steps) and task.steps[task.current_step].has_reference:
+        return task.steps[task.current_step].reference
     found = [step.reference for step in task.steps if step.has_reference]
     return found[-1] if found else None
 
@@ -128,7 +132,11 @@ def reference_view(found: SpatialReference) -> dict[str, Any]:
 def marks_of(
     task: TaskStatus | None, found: SpatialReference | None, tracked: TrackedReference | None
 ) -> list[dict[str, Any]]:
-    """Return the marks on the picture: the candidates of an open question, or the reference."""
+    """Return the marks on the picture: the candidates of an open question, or the reference.
+
+    With the reference go its steps of reasoning and the places of the task's other steps. A mark
+    has no text where the target's stands.
+    """
     if task is not None and task.question.kind == Question.WHICH:
         return [
             _mark(each.pixel, "candidate", f"{each.candidate} {each.label}")
@@ -138,12 +146,21 @@ def marks_of(
         return []
     followed = tracked is not None and not tracked.lost and tracked.id == found.id
     pixel = tracked.pixel if followed and tracked is not None else found.pixel
-    steps = [
+    marks = [
         _mark(step.pixel, "step", step.target)
         for step in found.reasoning
         if step.has_value and step.perception == ReasoningStep.POSITION
     ]
-    return [*steps, _mark(pixel, "target", found.label)]
+    if task is not None and task.state < TaskStatus.SUCCEEDED:
+        marks += [
+            _mark(step.reference.pixel, "other", step.reference.label)
+            for step in task.steps[task.current_step + 1 :]
+            if step.has_reference and step.reference.id != found.id
+        ]
+    for mark in marks:
+        if max(abs(mark["u"] - pixel.u), abs(mark["v"] - pixel.v)) < _NEAR_PX:
+            mark["text"] = ""
+    return [*marks, _mark(pixel, "target", found.label)]
 
 
 def _mark(pixel: Any, kind: str, text: str) -> dict[str, Any]:

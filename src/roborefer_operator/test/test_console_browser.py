@@ -84,6 +84,7 @@ def test_a_person_types_answers_and_sees_the_camera_and_the_3d_view(start, open_
             "[...document.getElementById('canvas').getContext('2d')"
             ".getImageData(5, 5, 1, 1).data].slice(0, 3)"
         )
+        page.click("#show-scene")
         page.wait_for_function(
             "document.getElementById('scene').contentDocument.querySelector('canvas') !== null"
         )

@@ -4,6 +4,7 @@
 
 import json
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from roborefer_operator.core.console.board import Board
 from roborefer_operator.core.console.cloud import Pinhole, cloud_of
 from roborefer_operator.core.console.newest import NewestPictures
 from roborefer_operator.core.console.orders import read_order
+from roborefer_operator.core.console.parameters import sample_file
 from roborefer_operator.core.console.robot_model import read_robot
 from roborefer_operator.core.console.shapes import Form
 from roborefer_operator.core.pictures import RawPicture
@@ -94,6 +96,12 @@ def test_a_token_that_others_can_read_or_guess_is_refused(tmp_path):
     for bad in ("short", "x" * 300, "with spaces in the token", "semi;colon;semi;colon"):
         with pytest.raises(ConsoleError, match="16 to 256"):
             read_token(bad, "")
+
+
+def test_the_parameter_file_is_the_one_that_the_table_makes():
+    file = Path(__file__).parents[1] / "config" / "console.yaml"
+
+    assert file.read_text() == sample_file()
 
 
 def test_orders_are_read():

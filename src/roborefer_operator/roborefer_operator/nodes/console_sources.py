@@ -134,9 +134,6 @@ class Sources:
 
     def _on_task(self, message: TaskStatus) -> None:
         self._tasks[message.task_id] = message
-        found = reference_of(message)
-        if found is not None and (self._reference is None or found.id != self._reference.id):
-            self._show_reference(found)
         self._show_tasks()
 
     def _show_tasks(self) -> None:
@@ -146,9 +143,16 @@ class Sources:
         # What waits for an answer goes first, then what moves, then what was last.
         self._shown = max(newest, key=_urgency, default=None)
         self._board.show("task", None if self._shown is None else task_view(self._shown))
+        found = None if self._shown is None else reference_of(self._shown)
+        if found is not None:
+            self._show_reference(found)
         self._show_marks()
 
     def _on_reference(self, message: SpatialReference) -> None:
+        busy = self._shown is not None and self._shown.state < TaskStatus.SUCCEEDED
+        if busy and reference_of(self._shown) is not None:
+            # It was made for one of the task's steps; the one of the step in work stays.
+            return
         self._show_reference(message)
         self._show_marks()
 

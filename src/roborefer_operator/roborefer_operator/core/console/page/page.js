@@ -17,7 +17,11 @@ function element(kind, text, name) {
   return made;
 }
 
+let forgetting = null;
+
 function say(text, good = true) {
+  clearTimeout(forgetting);
+  if (good) forgetting = setTimeout(() => say("", false), 8000);
   at("said").textContent = text;
   at("said").className = good ? "" : "bad";
 }
@@ -155,11 +159,4 @@ at("sentence").onkeydown = (event) => {
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") order({ do: "stop", on: true });
 });
-at("scene").onload = () => {
-  // Panel and notices of the 3D view are in the way here; /scene/ by itself has them.
-  const style = element("style",
-    ".mantine-Paper-root, .mantine-Notifications-root { display: none !important; }");
-  at("scene").contentDocument.head.append(style);
-};
-at("scene").src = "/scene/";
 connect();

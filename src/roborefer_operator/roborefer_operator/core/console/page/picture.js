@@ -44,7 +44,8 @@ function mark() {
   const marks = shown === LIVE ? board.marks || [] : [];
   const parts = [];
   for (const { u, v, kind, text } of marks) {
-    const color = { target: "#ff2d78", candidate: "#ffb000", step: "#35c2ff" }[kind];
+    const color = { target: "#ff2d78", candidate: "#ffb000", step: "#35c2ff",
+      other: "#8fd14f" }[kind];
     const [x, y] = [u + 0.5, v + 0.5];
     if (kind === "step") {
       parts.push(drawn("circle", { cx: x, cy: y, r: 5, fill: color, stroke: "#fff" }));
@@ -53,7 +54,11 @@ function mark() {
         "stroke-width": 4 }));
       parts.push(drawn("circle", { cx: x, cy: y, r: 3, fill: color }));
     }
-    if (text) parts.push(drawn("text", { x: x + 18, y: y - 12 }, text));
+    const right = x > at("canvas").width * 0.7;
+    if (text) {
+      parts.push(drawn("text", { x: right ? x - 18 : x + 18, y: y - 12,
+        "text-anchor": right ? "end" : "start" }, text));
+    }
   }
   at("marks").replaceChildren(...parts);
 }

@@ -342,3 +342,15 @@ def test_a_distortion_that_cannot_be_taken_out_is_refused(d):
         locate(np.full((480, 640), 0.8, np.float32), camera, (600, 430))
 
     assert caught.value.reason is Reason.INVALID_INTRINSICS
+
+
+@pytest.mark.filterwarnings("error")
+def test_free_space_far_away_ends_with_a_place_or_a_reason_that_has_numbers():
+    # Stripes at 60 and 180 m: three centimetres are less than a pixel there.
+    depth = np.full((480, 640), 60, np.float32)
+    depth[:, ::2] *= 3
+
+    failure = refusal(depth, CAMERA, (320, 240), Kind.FREE_SPACE)
+
+    assert failure.reason is Reason.NO_VALID_DEPTH
+    assert "nan" not in str(failure)

@@ -86,7 +86,8 @@ def locate(
     z = _rough_depth(depth_m, pixel, settings)
     window = look_around(depth_m, camera, pixel, z, settings.noise, settings.segment)
     at = (pixel[0] - window.left, pixel[1] - window.top)
-    level_px = settings.level_m * camera.fx / z
+    # Far away the plane that is needed is smaller than a pixel.
+    level_px = max(1.0, settings.level_m * camera.fx / z)
     if kind == Kind.FREE_SPACE:
         target = choose_free_space(window, at, level_px, settings)
     else:

@@ -112,8 +112,8 @@ def left_of(thing: str, anchor: str) -> Callable[[Table, Table], list[Check]]:
         a, b = after[thing], after[anchor]
         side, along = b.y - a.y, a.x - b.x
         return [
-            Check(f"the {thing} is {side:.2f} m to the left of the {anchor}", 0.04 < side < 0.3),
-            Check(f"hardly in front or behind it ({along:+.2f} m)", abs(along) < side),
+            Check(f"the {thing} is {side:.2f} m to the left of the {anchor}", 0.04 < side < 0.2),
+            Check(f"hardly in front or behind it ({along:+.2f} m)", abs(along) < 0.08),
             *_in_order(before, after, {thing}),
         ]
 
@@ -148,8 +148,8 @@ def in_front_of(thing: str, anchor: str) -> Callable[[Table, Table], list[Check]
         a, b = after[thing], after[anchor]
         nearer, along = a.x - b.x, a.y - b.y
         return [
-            Check(f"the {thing} is {nearer:.2f} m in front of the {anchor}", 0.04 < nearer < 0.3),
-            Check(f"hardly beside it ({along:+.2f} m)", abs(along) < nearer),
+            Check(f"the {thing} is {nearer:.2f} m in front of the {anchor}", 0.04 < nearer < 0.2),
+            Check(f"hardly beside it ({along:+.2f} m)", abs(along) < 0.08),
             *_in_order(before, after, {thing}),
         ]
 

@@ -7,6 +7,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from roborefer_common.core.parameters import readme_table
 from roborefer_common.exceptions import ParameterError
 from roborefer_operator.core.language.grammar import is_stop, read
 from roborefer_operator.core.language.steps import Context, Step, Verb
@@ -68,7 +69,7 @@ def test_a_rule_that_is_missing_is_named():
 def test_whatever_the_spoken_grammar_says_is_understood():
     rules, rng = commands(), Random(5)
 
-    for sentence in {rules.say(rng) for _ in range(1500)}:
+    for sentence in {rules.say(rng) for _ in range(600)}:
         assert rules.accepts(sentence)
         assert is_sensible(sentence), sentence
         if not is_stop(sentence) and sentence.split()[0] in ("pick", "put", "give", "find"):
@@ -208,10 +209,13 @@ def test_words_that_are_none_are_refused(name, row):
         settings_of(values(**{name: [row]}))
 
 
-def test_the_sample_file_is_that_of_the_table():
-    path = Path(__file__).parents[1] / "config/speech.yaml"
+def test_sample_file_and_readme_are_those_of_the_table():
+    package = Path(__file__).parents[1]
 
-    assert path.read_text(encoding="utf-8") == sample_file()
+    assert (package / "config/speech.yaml").read_text(encoding="utf-8") == sample_file()
+    assert readme_table(TABLE) in (package / "README.md").read_text(encoding="utf-8"), (
+        "replace the table by: python3 -m roborefer_operator.core.speech.parameters table"
+    )
 
 
 # --- the default engine -------------------------------------------------------------------------

@@ -152,3 +152,19 @@ def test_holding_the_talk_button_sends_sound(start, open_page):
     assert [chunk.last for chunk in chunks] == [False] * (len(chunks) - 1) + [True]
     assert 4000 < len(samples) < 64000
     assert np.abs(samples.astype(int)).max() > 1000
+
+
+def test_a_page_finds_back_to_a_console_that_was_started_again(start, open_page):
+    with start():
+        with console() as node:
+            page = open_page(node.url)
+            port = node._gate.port
+        page.wait_for_selector("#connection.bad")
+        page.click("#stop")
+        said = page.inner_text("#said")
+        with console(port=port):
+            page.wait_for_selector("#connection.good")
+            page.click("#stop")
+            page.wait_for_selector("#stop.set")
+
+    assert "nothing was sent" in said

@@ -10,13 +10,14 @@ import cv2
 import numpy as np
 import pytest
 import trimesh
+from roborefer_common.core.parameters import readme_table
 from roborefer_operator.core.console import orders
 from roborefer_operator.core.console.access import Access, Verdict, make_token, read_token
 from roborefer_operator.core.console.board import Board
 from roborefer_operator.core.console.cloud import Pinhole, cloud_of
 from roborefer_operator.core.console.newest import NewestPictures
 from roborefer_operator.core.console.orders import read_order
-from roborefer_operator.core.console.parameters import sample_file
+from roborefer_operator.core.console.parameters import TABLE, sample_file
 from roborefer_operator.core.console.robot_model import read_robot
 from roborefer_operator.core.console.shapes import Form
 from roborefer_operator.core.pictures import RawPicture
@@ -98,10 +99,13 @@ def test_a_token_that_others_can_read_or_guess_is_refused(tmp_path):
             read_token(bad, "")
 
 
-def test_the_parameter_file_is_the_one_that_the_table_makes():
-    file = Path(__file__).parents[1] / "config" / "console.yaml"
+def test_parameter_file_and_readme_say_what_the_table_says():
+    package = Path(__file__).parents[1]
 
-    assert file.read_text() == sample_file()
+    assert (package / "config" / "console.yaml").read_text() == sample_file()
+    assert readme_table(TABLE) in (package / "README.md").read_text(), (
+        "replace the table by: python3 -m roborefer_operator.core.console.parameters table"
+    )
 
 
 def test_orders_are_read():

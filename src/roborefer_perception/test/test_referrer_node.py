@@ -383,6 +383,22 @@ def test_deactivation_ends_queries_and_everything_can_be_done_twice(bench):
     assert works(bench)
 
 
+def test_closing_ends_queries_so_that_the_process_can_end(bench):
+    asked = threading.Event()
+    bench.server.script = lambda request: asked.set() or hang(request)
+    sent = bench.refer()
+    assert asked.wait(5)
+
+    for _ in range(2):
+        bench.referrer.close()
+
+    assert sent.result().error_code == ErrorCode.NOT_ACTIVE
+    bench.server.script = point_at()
+    for label in ("deactivate", "cleanup", "configure", "activate"):
+        assert bench.transition(label)
+    assert works(bench)
+
+
 def test_a_defect_while_activating_leaves_nothing_behind(bench, monkeypatch):
     def broken(intake):
         raise RuntimeError("broken")

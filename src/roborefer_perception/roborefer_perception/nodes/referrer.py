@@ -126,15 +126,18 @@ class Referrer(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """End all queries and forget everything."""
-        self._rest()
-        self._release()
+        self.close()
         return TransitionCallbackReturn.SUCCESS
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget everything after a defect in one of the above; the node is unconfigured then."""
+        self.close()
+        return TransitionCallbackReturn.SUCCESS
+
+    def close(self) -> None:
+        """End all queries and forget everything. Calling it twice is allowed."""
         self._rest()
         self._release()
-        return TransitionCallbackReturn.SUCCESS
 
     def _rest(self) -> None:
         self._active = False
@@ -177,16 +180,25 @@ class Referrer(LifecycleNode):
         result = Refer.Result(phase=record.phase)
         if record.failure is None:
             result.references = references
-            handle.succeed()
+            self._conclude(handle.succeed)
             return result
         result.error_code = code_of(record.failure.reason)
         result.error_msg = str(record.failure)
         result.candidates = references
         if record.failure.reason is Reason.CANCELED:
-            handle.canceled()
+            self._conclude(handle.canceled)
         else:
-            handle.abort()
+            self._conclude(handle.abort)
         return result
+
+    def _conclude(self, conclude: Callable[[], None]) -> None:
+        """Set how a goal ended."""
+        try:
+            conclude()
+        except Exception:
+            # When the process is told to end, nobody is left to hear it.
+            if self.context.ok():
+                raise
 
     def _on_instruction(self, message: String) -> None:
         self._instruction += 1
@@ -342,6 +354,8 @@ def main() -> None:
             try:
                 executor.spin()
             finally:
+                # A query under way would hold up the end of the process.
+                node.close()
                 node.destroy_node()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass

@@ -22,6 +22,7 @@ Array = npt.NDArray[np.float64]
 CATEGORIES = ("side", "relation", "between", "into", "two_steps")
 # The jaw cannot take plates; baskets and bowls stand as places for others.
 NOT_TAKEN = ("plate", "basket", "bowl")
+CONTAINERS = ("basket", "bowl")
 # A direction holds when the offset along it is this large, metres, and larger than across.
 MARGIN_M = 0.06
 NEAR_M = 0.30
@@ -233,7 +234,7 @@ def _places(
     if kind == "between":
         return [((a, b), "between") for a in others for b in others if a < b]
     if kind == "into":
-        return [((a,), "into") for a in others if placed[a].make.thing.inside is not None]
+        return [((a,), "into") for a in others if placed[a].make.thing.key in CONTAINERS]
     sides = [str(side) for side in rng.permutation(list(SIDES))]
     return [((a,), side) for a in others for side in sides]
 

@@ -357,6 +357,18 @@ def test_a_lost_effect_is_noticed(bench):
     assert task.state is TaskState.PARTLY_DONE
 
 
+def test_what_the_arm_has_measured_is_not_doubted(bench):
+    def into_the_far_corner(where, plan_only):
+        bench.world.things["red mug"], bench.world.held = (1.0, 1.0), ""
+        return Ended(Outcome(seen=True))
+
+    bench.world.place = into_the_far_corner
+
+    task = bench.run("put the red mug left of the plate")
+
+    assert task.state is TaskState.SUCCEEDED
+
+
 def test_unknown_words_go_to_the_language_model_if_there_is_one(bench):
     with pytest.raises(TaskFailure):
         bench.executive.instruct("I long for the plate")

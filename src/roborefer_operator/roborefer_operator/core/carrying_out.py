@@ -110,6 +110,7 @@ class Act(StepLeaf):
             outcome = yield from self._do()
             decision = decide(outcome.code)
             if decision is Decision.DONE:
+                step.seen = outcome.seen
                 return
             if decision is Decision.ABORT:
                 raise StepError(outcome.code, outcome.message)
@@ -166,8 +167,11 @@ class LookAgain(StepLeaf):
     def _stands(self, step: StepRun) -> Script:
         """Compare the surface at the place with what was there before."""
         before = step.reference
-        if before is None or before.position is None or not self.policy.camera_fixed:
+        known = before is not None and before.position is not None and self.policy.camera_fixed
+        if step.seen or not known:
             return
+        assert before is not None
+        assert before.position is not None
         wish = Wish(step.phrase, before.pixel, fresh=True)
         outcome = yield from self.wait(self.ports.refer(wish))
         # A hole in the depth image or a hidden place proves nothing; the arm has looked, too.

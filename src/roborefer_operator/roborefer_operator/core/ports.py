@@ -89,6 +89,7 @@ class Outcome:
         references: Of a successful refer, best first.
         candidates: Of an ambiguous one.
         plan: Of a sentence that was split.
+        seen: Whether whoever acted has seen the effect and measured it.
         heard: Of sound that was recognised.
     """
 
@@ -98,6 +99,7 @@ class Outcome:
     references: tuple[Reference, ...] = ()
     candidates: tuple[Reference, ...] = ()
     plan: Plan | None = None
+    seen: bool = False
     heard: Heard | None = None
 
 

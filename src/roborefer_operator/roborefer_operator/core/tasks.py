@@ -70,6 +70,7 @@ class StepRun:
         pixel: Where in the image it is, when that was clicked or is known from before; the words
             are not looked for then.
         place_kind: Kind of what the pixel shows.
+        seen: Whether whoever acted has measured the effect.
     """
 
     verb: Verb
@@ -85,6 +86,7 @@ class StepRun:
     reference: Reference | None = None
     started_ns: int = 0
     ended_ns: int = 0
+    seen: bool = False
 
     @property
     def words(self) -> str:

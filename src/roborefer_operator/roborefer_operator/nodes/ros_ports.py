@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -249,7 +250,9 @@ class RosPorts:
         """Read the result of pick or place, and what is in the hand since then."""
         if result.held_object.header.frame_id:
             self._on_held(result.held_object)
-        return _outcome(result)
+        measured = getattr(result, "measured_pose", None)
+        seen = measured is not None and bool(measured.header.frame_id)
+        return replace(_outcome(result), seen=seen)
 
     def _number(self, name: str) -> float:
         return float(self._values[name])  # type: ignore[arg-type]

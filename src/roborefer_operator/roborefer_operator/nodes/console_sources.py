@@ -144,21 +144,25 @@ class Sources:
         self._shown = max(newest, key=_urgency, default=None)
         self._board.show("task", None if self._shown is None else task_view(self._shown))
         found = None if self._shown is None else reference_of(self._shown)
-        if found is not None:
+        if found is not None or self._busy:
+            # What an earlier task was about is no reasoning of this one.
             self._show_reference(found)
         self._show_marks()
 
     def _on_reference(self, message: SpatialReference) -> None:
-        busy = self._shown is not None and self._shown.state < TaskStatus.SUCCEEDED
-        if busy and reference_of(self._shown) is not None:
+        if self._busy and self._reference is not None:
             # It was made for one of the task's steps; the one of the step in work stays.
             return
         self._show_reference(message)
         self._show_marks()
 
-    def _show_reference(self, found: SpatialReference) -> None:
+    @property
+    def _busy(self) -> bool:
+        return self._shown is not None and self._shown.state < TaskStatus.SUCCEEDED
+
+    def _show_reference(self, found: SpatialReference | None) -> None:
         self._reference = found
-        self._board.show("reference", reference_view(found))
+        self._board.show("reference", None if found is None else reference_view(found))
 
     def _on_tracked(self, message: TrackedReference) -> None:
         self._tracked = message

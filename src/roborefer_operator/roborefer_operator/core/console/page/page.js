@@ -40,6 +40,7 @@ function connect() {
   link = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/link`);
   link.binaryType = "arraybuffer";
   link.onopen = () => {
+    say("");
     at("connection").textContent = "connected";
     at("connection").className = "chip good";
   };

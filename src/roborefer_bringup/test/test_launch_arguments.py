@@ -101,3 +101,13 @@ def test_files_set_only_parameters_that_nodes_have(file):
     for node, section in yaml.safe_load(file.read_text()).items():
         known = {row.name for row in tables[node]}
         assert set(section["ros__parameters"]) <= known
+
+
+@pytest.mark.parametrize("name", LAUNCH_FILES)
+def test_readme_has_every_argument(name):
+    path = str(PACKAGE / "launch" / name)
+    arguments = get_launch_description_from_python_launch_file(path).get_launch_arguments()
+
+    readme = (PACKAGE / "README.md").read_text()
+
+    assert not [a.name for a in arguments if f"`{a.name}`" not in readme]

@@ -316,7 +316,7 @@ def _holes(view: DepthView, origin: Array, within: Cells, floor: float, rim: flo
     for height in (floor, rim):
         spots = at_height(view, blind, height)[:, :2]
         cells = np.round((spots - origin) / CELL_M).astype(int)
-        fits = ((cells >= 0) & (cells < within.shape)).all(axis=1)
+        fits = np.asarray(((cells >= 0) & (cells < within.shape)).all(axis=1))
         cells = np.where(fits[:, None], cells, 0)
         opening[blind] |= fits & within[tuple(cells.T)]
     total = np.bincount(cores.ravel(), minlength=count + 1)
@@ -350,12 +350,9 @@ def _inferred(height: Array, hidden: Cells, lost: Cells, middle: Array, floor: f
 
     A floor that shines shows no depth; what of it was lost is floor, too.
     """
-    cells = np.argwhere(hidden | lost)
-    mirrored = np.round(2 * middle - cells).astype(int)
-    inside = ((mirrored >= 0) & (mirrored < height.shape)).all(axis=1)
-    filled = height.copy()
-    filled[tuple(cells[inside].T)] = height[tuple(mirrored[inside].T)]
+    filled = _mirrored(height, hidden | lost, middle)
     filled[lost & ~np.isfinite(filled)] = floor
+    filled = _mirrored(filled, hidden & ~np.isfinite(filled), middle)
     left = np.argwhere(hidden & ~np.isfinite(filled))
     level = np.argwhere(np.abs(filled - floor) < LEVEL_M)
     if len(left) and len(level) > _LEAST_CELLS:
@@ -364,4 +361,14 @@ def _inferred(height: Array, hidden: Cells, lost: Cells, middle: Array, floor: f
         except QhullError:
             return filled
         filled[tuple(left[between].T)] = floor
+    return filled
+
+
+def _mirrored(height: Array, cells: Cells, middle: Array) -> Array:
+    """Heights in which some cells have the value of their point reflection."""
+    index = np.argwhere(cells)
+    there = np.round(2 * middle - index).astype(int)
+    inside = ((there >= 0) & (there < height.shape)).all(axis=1)
+    filled = height.copy()
+    filled[tuple(index[inside].T)] = height[tuple(there[inside].T)]
     return filled

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import cos, pi, sin
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from roborefer_grasping.core.container import CELL_M, Container, container_at
@@ -146,7 +147,7 @@ def inside_placements(
     return [placement for _, _, placement in found[:_MOST]]
 
 
-def _apart(cells: Array) -> list[tuple[int, int]]:
+def _apart(cells: npt.NDArray[np.int_]) -> list[tuple[int, int]]:
     """The first cells that are not neighbours of one another."""
     kept: list[tuple[int, int]] = []
     for x, y in cells.tolist():

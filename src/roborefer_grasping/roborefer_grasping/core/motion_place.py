@@ -184,7 +184,7 @@ class PlaceTask(Task):
         """Say that it is not there only when that was seen; what is uncertain stays unmeasured."""
         self.enter(Phase.VERIFYING)
         now = self.see(self.body.now_ns())
-        # Where any place in a container will do, it was referred to the chosen one.
+        # Where any place in a container will do, the chosen one is what counts.
         place = chosen.position if landing.anywhere else landing.place
         motion = chosen.motion
         turn = float(np.arctan2(motion[1, 0], motion[0, 0]))

@@ -96,7 +96,8 @@ class Record:
         grasp: The chosen one.
         place_pose: Chosen pose of the thing, frame of the base, shape (4, 4).
         measured_pose: Where it was seen afterwards.
-        position_error: From the referred place, metres; negative when not measured.
+        position_error: From the referred place, or in a container from the chosen one, metres;
+            negative when not measured.
         planned: All motion of the last plan.
     """
 

@@ -94,7 +94,7 @@ class Region:
     def holds(self, points: Array) -> npt.NDArray[np.bool_]:
         """Which of some points, shape (..., 3), lie in it."""
         index = np.floor((points[..., :2] - self.low) / self.step).astype(int)
-        inside = ((index >= 0) & (index < self.cells.shape)).all(axis=-1)
+        inside = np.asarray(((index >= 0) & (index < self.cells.shape)).all(axis=-1))
         index = np.where(inside[..., None], index, 0)
         found = self.cells[index[..., 0], index[..., 1]]
         return np.asarray(inside & found & (points[..., 2] < self.top))
@@ -159,7 +159,7 @@ def _leave_out(
     centers = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
     own = replace(region, top=region.top + step).holds(centers)
     labels[own & ((labels == FILLED) | (labels == HIDDEN))] = FREE
-    blocks = _blocks(own).any(axis=(1, 3, 5))
+    blocks = np.asarray(_blocks(own).any(axis=(1, 3, 5)))
     for axis in range(3):
         blocks = np.repeat(blocks, _COARSE, axis=axis)
     x, y, z = labels.shape

@@ -149,18 +149,19 @@ class TaskPlanner:
         variants = sorted((v for g in grasps for v in with_tilts(g)), key=lambda g: -g.quality)
         if not variants:
             return NoPlan(Failure.NO_GRASP, "the jaw fits nowhere on what was seen of the target")
-        why = NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
+        why: NoPlan | None = None
         refused: set[int] = set()
         while len(refused) < len(variants):
             chosen = self._best_ways(start, variants, refused, world, placeable, until)
             if isinstance(chosen, NoPlan):
-                return chosen if chosen.failure is Failure.TIMEOUT else why
+                return chosen if why is None or chosen.failure is Failure.TIMEOUT else why
             ways, open_world = chosen
             plan = self._pick_along(start, variants, ways, open_world, held, until)
-            if isinstance(plan, TaskPlan):
+            if isinstance(plan, TaskPlan) or plan.failure is Failure.START_OUTSIDE_LIMITS:
                 return plan
             why = plan
             refused |= {way.index for way in ways}
+        assert why is not None
         return why
 
     def _best_ways(
@@ -176,6 +177,7 @@ class TaskPlanner:
         ways: list[_Way] = []
         checkers: dict[float, CollisionChecker] = {}
         best, jaw, looked_at = 0.0, 0.0, 0
+        why = "no configuration of the arm reaches a grasp"
         for index, grasp in enumerate(variants):
             opening = _level(grasp.opening, self.gripper)
             if index in refused or (ways and opening != jaw):
@@ -194,14 +196,16 @@ class TaskPlanner:
             back = grasp.pose.copy()
             back[:3, 3] -= grasp.pose[:3, 2] * self.settings.approach_m
             found = self._ways(checkers[opening], start, back, grasp.pose, index)
-            if not found or (placeable is not None and not placeable(grasp)):
+            if found and placeable is not None and not placeable(grasp):
+                found, why = [], "no grasp that the arm reaches could put the thing there"
+            if not found:
                 refused.add(index)
                 continue
             if not ways:
                 best, jaw = grasp.quality, opening
             ways += found
         if not ways:
-            return NoPlan(Failure.UNREACHABLE, "no configuration of the arm reaches a grasp")
+            return NoPlan(Failure.UNREACHABLE, why)
         return ways, replace(world, jaw=jaw)
 
     def plan_place(

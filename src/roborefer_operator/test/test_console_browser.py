@@ -109,6 +109,23 @@ def test_a_click_on_the_picture_answers_which_one(start, open_page):
     assert bench.world.held == "red mug"
 
 
+def test_a_correction_by_click_becomes_a_training_sample(start, open_page, tmp_path):
+    with start(**{"records.folder": str(tmp_path)}), console() as node:
+        page = open_page(node.url)
+        page.wait_for_function("document.getElementById('canvas').dataset.pictures > 1")
+        page.fill("#sentence", "find the plate")
+        page.click("#send")
+        page.wait_for_selector("#tasks .done:has-text('find the plate')")
+        page.click("#correct")
+        page.wait_for_selector("#picture.choosing")
+        page.click("#canvas", position={"x": 40, "y": 30})
+        page.wait_for_selector("#said:has-text('training sample')")
+        again = page.locator("#picture.choosing").count()
+
+    assert again == 0
+    assert any(path.is_file() for path in tmp_path.rglob("*sample*/**/*"))
+
+
 def test_the_stop_button_ends_a_motion_for_all_pages(start, open_page):
     with start(motion_s=30.0) as bench, console() as node:
         page, other = open_page(node.url), open_page(node.url)

@@ -25,6 +25,7 @@ RATE = 16000
 # Real time that one sentence may take; a busy machine is slow.
 MOST_S = 240.0
 _LOOK_S = 1.0
+_LAST_FRAMES = 4
 
 
 def play(
@@ -43,6 +44,7 @@ def play(
         _say(act, robot, Attention(robot, witness, graph, tell), played, tell)
         if not played.error:
             played.error = failure_of(list(played.watched.tasks.values()))
+        witness.linger(_LAST_FRAMES)
     except RobotError as error:
         played.error = f"{error} (code {error.code})"
     finally:

@@ -148,6 +148,11 @@ class Witness(Node):
         with self.news:
             return self.news.wait_for(wanted, timeout_s)
 
+    def linger(self, frames: int, timeout_s: float = 10.0) -> None:
+        """Film some frames more, which show how it ended."""
+        wanted = len(self.frames) + frames
+        self.until(lambda: len(self.frames) >= wanted, timeout_s)
+
     @property
     def sees(self) -> bool:
         """Whether a picture has come."""
@@ -178,7 +183,10 @@ class Witness(Node):
             if not self.filming:
                 return
             caption = self._caption()
-        self.frames.append(Frame(stamp_s, _jpeg_of(message), caption))
+        frame = Frame(stamp_s, _jpeg_of(message), caption)
+        with self.news:
+            self.frames.append(frame)
+            self.news.notify_all()
 
     def _on_annotated(self, message: Image) -> None:
         picture = _jpeg_of(message)

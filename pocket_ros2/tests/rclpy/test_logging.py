@@ -182,6 +182,8 @@ def test_rosout_carries_node_and_child_messages_with_their_source(listen):
     node.get_logger().get_child("part").info("two")
     get_logger("elsewhere").error("nobody's")
     listener.get_logger().error("not published")
+    # What was said before may come after what is said now, unless it is waited for.
+    hear(listener, heard, 2)
     node.get_logger().warning("three")
     hear(listener, heard, 3)
 

@@ -191,6 +191,17 @@ def test_the_spread_of_samples_widens_the_covariance(look):
     assert torn.posed.covariance[0, 0] > alone.posed.covariance[0, 0]
 
 
+def test_candidates_are_named_with_what_sets_them_apart(look):
+    first, second = (
+        replace(at(MIDDLE), label="mug", reason="the left one"),
+        replace(at(TABLE), label="mug"),
+    )
+
+    failure = refusal(look, Answer(Outcome.AMBIGUOUS, candidates=(first, second)))
+
+    assert [one.label for one in failure.candidates] == ["mug (the left one)", "mug"]
+
+
 def test_two_places_with_as_many_votes_are_ambiguous(look):
     votes = ((at(MIDDLE),), (at(TABLE),))
 

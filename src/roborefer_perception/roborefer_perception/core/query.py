@@ -209,7 +209,10 @@ def answered(look: Look, wish: Wish, answer: Answer) -> tuple[Found, ...]:
     """
     kind = wish.kind or answer.kind
     if answer.outcome is Outcome.AMBIGUOUS:
-        several = [_perhaps(look, point, kind) for point in answer.candidates]
+        several = [
+            replace(_perhaps(look, point, kind), label=_told_apart(point))
+            for point in answer.candidates
+        ]
         raise _ambiguous(look, clean(answer.text, _QUOTED), several)
     if answer.outcome is not Outcome.OK:
         raise _without_points(answer, wish)
@@ -262,6 +265,13 @@ def _perhaps(look: Look, point: AnsweredPoint, kind: Kind) -> Found:
             raise
         found = Found((point.u, point.v), None, None, kind)
     return replace(found, label=point.label, confidence=point.confidence)
+
+
+def _told_apart(point: AnsweredPoint) -> str:
+    """Name a candidate with what sets it apart from the others, such as "mug (the left one)"."""
+    if not point.reason:
+        return point.label
+    return f"{point.label} ({point.reason[:_QUOTED]})".strip()
 
 
 def _each(look: Look, answer: Answer, kind: Kind) -> list[Found]:

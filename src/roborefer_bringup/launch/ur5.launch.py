@@ -9,8 +9,8 @@ r"""A real UR5 or UR5e with a RealSense camera that acts on sentences.
         driver:=external camera:=external server:=external url:=http://gpu.local:25547
 
 Untested: no such robot was at hand. Names of launch files and arguments were read in the
-documentation of ur_robot_driver, ur_moveit_config and realsense2_camera. The driver of the gripper
-differs from cell to cell: start it beside this. `camera_pose` is camera_link in base_link, as
+documentation of ur_robot_driver and ur_moveit_config, those of realsense2_camera only in part. The
+driver of the gripper differs from cell to cell: start it beside this. `camera_pose` is camera_link in base_link, as
 the node hand_eye of roborefer_perception finds it. Read "On a real robot" in the README of
 roborefer_grasping first, and keep the emergency stop in reach.
 """

@@ -10,9 +10,9 @@ r"""A real UR5 or UR5e with a RealSense camera that acts on sentences.
 
 Untested: no such robot was at hand. Names of launch files and arguments were read in the
 documentation of ur_robot_driver and ur_moveit_config, those of realsense2_camera only in part. The
-driver of the gripper differs from cell to cell: start it beside this. `camera_pose` is camera_link in base_link, as
-the node hand_eye of roborefer_perception finds it. Read "On a real robot" in the README of
-roborefer_grasping first, and keep the emergency stop in reach.
+driver of the gripper differs from cell to cell: start it beside this. `camera_pose` is
+camera_link in base_link, as the node hand_eye of roborefer_perception finds it. Read "On a real
+robot" in the README of roborefer_grasping first, and keep the emergency stop in reach.
 """
 
 from launch import LaunchDescription

@@ -265,6 +265,19 @@ def test_a_corrected_place_needs_no_second_grasp(bench):
     assert len(bench.asked("pick")) == 1
 
 
+def test_a_correction_keeps_what_was_done_right_before(bench):
+    bench.world.things["red mug"] = (100.0, 100.0)
+    bench.run("put the plate left of the blue mug, then pick the red mug")
+    plate = bench.world.things["plate"]
+
+    task = bench.run("no, the blue mug")
+
+    assert task.state is TaskState.SUCCEEDED
+    assert bench.world.held == "blue mug"
+    assert bench.world.things["plate"] == plate
+    assert [step.phrase for step in task.steps] == ["where it was", "the blue mug"]
+
+
 def test_a_thing_that_was_moved_meanwhile_is_looked_for_again(bench):
     bench.world.moved_names = {"red mug"}
 

@@ -8,16 +8,19 @@ from roborefer_operator.core.language.steps import Correction, Verb
 from roborefer_operator.core.ports import KIND_FREE_SPACE, Reference
 from roborefer_operator.core.tasks import StepRun, StepState, TaskRun
 
+_FINDING = (Verb.PICK, Verb.REFER, Verb.GO_TO)
 
-def undoing(last: TaskRun, holding: bool) -> list[StepRun]:
+
+def undoing(last: TaskRun, holding: bool, first: int = 0) -> list[StepRun]:
     """Return the steps that put back what a task has moved, the last one first.
 
     Args:
         last: The task.
         holding: Whether the gripper holds something, which is what was picked last.
+        first: Steps before this one stay done.
     """
     steps: list[StepRun] = []
-    done = [s for s in _done(last, holding) if s.reference and not last.plan_only]
+    done = [s for s in _done(last, holding, first) if s.reference and not last.plan_only]
     for number, step in reversed(list(enumerate(done))):
         before = done[number - 1] if number else None
         if step.reference is None:
@@ -38,10 +41,10 @@ def _put_back(to: Reference) -> StepRun:
     return StepRun(Verb.PLACE, "where it was", to.pixel, KIND_FREE_SPACE, back=True)
 
 
-def _done(last: TaskRun, holding: bool) -> list[StepRun]:
-    """Return the steps that had an effect."""
+def _done(last: TaskRun, holding: bool, first: int) -> list[StepRun]:
+    """Return the steps that had an effect, from this one on."""
     # What it put back belongs to an undo that is undone, but not to a correction that is.
-    own = [s for s in last.steps if not s.back] or last.steps
+    own = ([s for s in last.steps if not s.back] or last.steps)[first:]
     begun = [s for s in own if s.attempts or s.state is StepState.SUCCEEDED]
     done = [s for s in begun if s.state is StepState.SUCCEEDED]
     if holding and begun and begun[-1] not in done and begun[-1].verb is Verb.PICK:
@@ -58,19 +61,25 @@ def corrected(last: TaskRun, said: Correction, holding: bool) -> list[StepRun]:
         said: What was meant instead.
         holding: Whether the gripper holds something.
     """
-    steps = []
-    for step in last.steps:
-        if step.back:
-            continue
-        phrase = step.phrase
-        if said.place and step.verb is Verb.PLACE:
-            phrase = said.place
-        elif said.target and step.verb in (Verb.PICK, Verb.REFER, Verb.GO_TO):
-            phrase = said.target
-        steps.append(StepRun(step.verb, phrase))
-    if said.place and not said.target and holding:
+    steps = [step for step in last.steps if not step.back]
+    verbs = _FINDING if said.target else (Verb.PLACE,)
+    index = _corrected_step(steps, verbs)
+    if index is None:
+        return undoing(last, holding) + [StepRun(step.verb, step.phrase) for step in steps]
+    begin = index
+    if not said.target and not holding and index and steps[index - 1].verb is Verb.PICK:
+        # What was put at the wrong place is taken again.
+        begin = index - 1
+    again = [StepRun(step.verb, step.phrase) for step in steps[begin:]]
+    again[index - begin].phrase = said.target or said.place
+    if not said.target and holding:
         # The right thing is in the hand already; it only goes elsewhere.
-        while steps and steps[0].verb is not Verb.PLACE:
-            steps.pop(0)
-        return steps
-    return undoing(last, holding) + steps
+        return again
+    return undoing(last, holding, begin) + again
+
+
+def _corrected_step(steps: list[StepRun], verbs: tuple[Verb, ...]) -> int | None:
+    """Return the step that a correction is about: the last one of its kind that was begun."""
+    kind = [number for number, step in enumerate(steps) if step.verb in verbs]
+    begun = [n for n in kind if steps[n].attempts or steps[n].reference]
+    return begun[-1] if begun else kind[0] if kind else None

@@ -88,7 +88,7 @@ class _Clause:
         down = [i for i, w in enumerate(words) if w.text in {"down", "back"} and i]
         if down and down[0] == len(words) - 1:
             words, down = words[:-1], []
-        elif down and starts(words, down[0] + 1, PREPOSITIONS):
+        elif down and _place_begins(words, down[0] + 1):
             target, place = words[: down[0]], words[down[0] + 1 :]
             return [self._moves(target, place)]
         found = [self._moves(words[:at], words[at:]) for at in _splits(words)]

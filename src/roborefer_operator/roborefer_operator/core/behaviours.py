@@ -31,7 +31,6 @@ from roborefer_operator.core.tasks import (
     Question,
     QuestionKind,
     StepRun,
-    StepState,
     TaskRun,
     TaskState,
 )
@@ -303,48 +302,6 @@ class Words(Leaf):
                 chosen = steps
                 break
         self.task.take([StepRun(step.verb, step.phrase) for step in chosen])
-
-
-class Needs(Leaf):
-    """Check that a step can begin."""
-
-    def __init__(self, step: StepRun, task: TaskRun, ports: Ports, policy: Policy) -> None:
-        super().__init__(f"can {step.words}", task, ports, policy)
-        self.step = step
-
-    def script(self) -> Script:
-        """Look at the robot; a full or empty gripper is asked about."""
-        step = self.step
-        step.state, step.started_ns = StepState.RUNNING, self.ports.now_ns()
-        self.task.current = self.task.steps.index(step)
-        self.task.message = step.words
-        if not self.ports.can(step.verb):
-            raise StepError(
-                CODES["TASK_NOT_SUPPORTED"],
-                f"this robot cannot {step.words}; no server for it runs",
-            )
-        while problem := self._problem():
-            outcome = Outcome(CODES["TASK_PRECONDITION_FAILED"], problem)
-            step.code, step.message = outcome.code, problem
-            reply = yield from self.ask(QuestionKind.GO_ON, f"{problem}. Shall I look again?")
-            if reply.kind is not ReplyKind.YES:
-                raise StepError(outcome.code, problem)
-        step.code, step.message = 0, ""
-
-    def failed(self, error: StepError) -> None:
-        """Keep it with the step too."""
-        super().failed(error)
-        self.step.code, self.step.message = error.code, str(error)
-
-    def _problem(self) -> str:
-        if self.task.plan_only:
-            return ""
-        holding = self.ports.holding()
-        if self.step.verb is Verb.PICK and holding:
-            return f"cannot {self.step.words} because the gripper holds something already"
-        if self.step.verb in (Verb.PLACE, Verb.HAND_OVER) and not holding:
-            return f"cannot {self.step.words} because the gripper is empty"
-        return ""
 
 
 def _misfit(step: StepRun, found: Reference) -> str:

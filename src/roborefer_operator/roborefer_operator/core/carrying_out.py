@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The leaves that act: refer to what a step needs, move, and look again at what came of it."""
+"""The leaves of a step: can it begin, what is it about, do it, and look again at the effect."""
 
 from __future__ import annotations
 
@@ -42,6 +42,42 @@ class StepLeaf(Leaf):
         index = self.task.steps.index(self.step)
         rest = self.task.steps[index + 1 : index + 2]
         return rest[0] if rest and rest[0].verb is Verb.PLACE else None
+
+
+class Needs(StepLeaf):
+    """Check that a step can begin."""
+
+    def __init__(self, step: StepRun, task: TaskRun, ports: Ports, policy: Policy) -> None:
+        super().__init__("can", step, task, ports, policy)
+
+    def script(self) -> Script:
+        """Look at the robot; a full or empty gripper is asked about."""
+        step = self.step
+        step.state, step.started_ns = StepState.RUNNING, self.ports.now_ns()
+        self.task.current = self.task.steps.index(step)
+        self.task.message = step.words
+        if not self.ports.can(step.verb):
+            raise StepError(
+                CODES["TASK_NOT_SUPPORTED"],
+                f"this robot cannot {step.words}; no server for it runs",
+            )
+        while problem := self._problem():
+            outcome = Outcome(CODES["TASK_PRECONDITION_FAILED"], problem)
+            step.code, step.message = outcome.code, problem
+            reply = yield from self.ask(QuestionKind.GO_ON, f"{problem}. Shall I look again?")
+            if reply.kind is not ReplyKind.YES:
+                raise StepError(outcome.code, problem)
+        step.code, step.message = 0, ""
+
+    def _problem(self) -> str:
+        if self.task.plan_only:
+            return ""
+        holding = self.ports.holding()
+        if self.step.verb is Verb.PICK and holding:
+            return f"cannot {self.step.words} because the gripper holds something already"
+        if self.step.verb in (Verb.PLACE, Verb.HAND_OVER) and not holding:
+            return f"cannot {self.step.words} because the gripper is empty"
+        return ""
 
 
 class Find(StepLeaf):

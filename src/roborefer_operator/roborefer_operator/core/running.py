@@ -9,8 +9,8 @@ from collections.abc import Callable
 from py_trees.common import Status
 from py_trees.composites import Sequence
 
-from roborefer_operator.core.behaviours import Leaf, Needs, Policy, Words
-from roborefer_operator.core.carrying_out import Act, Confirm, Find, LookAgain
+from roborefer_operator.core.behaviours import Leaf, Policy, Words
+from roborefer_operator.core.carrying_out import Act, Confirm, Find, LookAgain, Needs
 from roborefer_operator.core.codes import CODES
 from roborefer_operator.core.ports import Ended, Outcome, Pending, Ports
 from roborefer_operator.core.tasks import StepRun, TaskRun

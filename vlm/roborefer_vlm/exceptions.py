@@ -66,3 +66,11 @@ class RecordError(ReferringError, ValueError):
     def __str__(self) -> str:
         where = f"record {self.record}" + (f", field '{self.field}'" if self.field else "")
         return f"{self.file}: {where}: {self.problem}"
+
+
+class SourceError(ReferringError):
+    """A shot of a data source cannot be made or read; the others can."""
+
+
+class TrainingError(ReferringError):
+    """Training cannot go on: a loss or gradient is no number, or a run does not fit its folder."""

@@ -44,7 +44,7 @@ from tqdm import tqdm
 FIRST_SEED, QUICK_SEED = 90_000, 5_000
 STOPS = 5
 DEADLINE_S = 240.0
-DEFAULT_ENGINE = "scene_graph"
+DEFAULT_ENGINE = "scene_graph?namer=tabletop"
 CLUTTER = Clutter(fewest=5, most=8)
 
 

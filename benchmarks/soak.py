@@ -7,8 +7,9 @@
 
 A block goes to and fro beside a can, task after task. In every tenth task something breaks while
 the robot is at it: the referring server is killed, the camera repeats its last picture or is
-silent, the arm's controller gives up, the gripper loses its force. The task has to end with a
-code of its own within its deadline, and the next one, after the fault, has to succeed. Meanwhile
+silent, the arm's controller gives up, the gripper loses its force, the console or a node dies and
+is started again. The task has to end with a code of its own within its deadline, and the next
+one, after the fault, has to succeed. Meanwhile
 the memory of every process of the graph is watched, and at the end no process may be left.
 """
 
@@ -34,7 +35,9 @@ from roborefer_sim.core.cell import Cell, Placed
 from roborefer_sim.core.library import standard_library
 from tqdm import tqdm
 
-FAULTS = ("server", "frozen", "lost", "abort", "limp")
+FAULTS = (
+    "server", "frozen", "lost", "abort", "limp", "console", "referrer", "arm", "executive"
+)  # fmt: skip
 EVERY = 10
 DEADLINE_S = 120.0
 SENTENCES = ("put the red block left of the green can", "put the red block right of the green can")
@@ -56,6 +59,8 @@ def break_something(fault: str, truth: Truth, graph: Graph) -> Callable[[], None
     if fault == "server":
         graph.kill("roborefer_vlm")
         return lambda: truth.sleep_s(15.0)
+    if fault in ("console", "referrer", "arm", "executive"):
+        return graph.kill_node(fault)
     name, broken, whole = {
         "frozen": ("fault.camera", "frozen", "none"),
         "lost": ("fault.camera", "lost", "none"),
@@ -68,18 +73,21 @@ def break_something(fault: str, truth: Truth, graph: Graph) -> Callable[[], None
 
 def run_task(robot: Robot, sentence: str, at_work: Callable[[], None]) -> tuple[int, str]:
     """Say a sentence; call something once the first step is under way."""
-    begun = threading.Event()
+    begun: list[threading.Thread] = []
 
     def told(status: Any) -> None:
-        if not begun.is_set() and status.steps and status.steps[0].phase >= 20:
-            begun.set()
-            threading.Thread(target=at_work).start()
+        if not begun and status.steps and status.steps[0].phase >= 20:
+            begun.append(threading.Thread(target=at_work))
+            begun[0].start()
 
     try:
         done = robot.do(sentence, answer=lambda question: False, told=told, deadline_s=DEADLINE_S)
+        code, message = done.code, done.message
     except RobotError as error:
-        return error.code, str(error)
-    return done.code, done.message
+        code, message = error.code, str(error)
+    for thread in begun:
+        thread.join()
+    return code, message
 
 
 def main() -> int:
@@ -88,7 +96,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="6 tasks, one with a fault")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--tasks", type=int, default=0, help="instead of 200, or 6 with --quick")
-    parser.add_argument("--engine", default="scene_graph", help="spec of the engine")
+    parser.add_argument(
+        "--engine", default="scene_graph?namer=tabletop", help="spec of the engine"
+    )
     parser.add_argument("--factor", type=float, default=0.0, help="real-time factor, 0: fastest")
     args = parser.parse_args()
     count = args.tasks or (6 if args.quick else 200)
@@ -98,12 +108,11 @@ def main() -> int:
     broken: list[dict[str, Any]] = []
     plain_done = plain = after_done = 0
     memory: dict[str, list[float]] = {}
-    graph = Graph(args.engine, args.factor)
+    graph = Graph(args.engine, args.factor, console=True)
     try:
         with Robot(timeout_s=60.0) as robot, Truth() as truth:
             truth.wait_until_up(120.0)
             truth.set_table(table())
-            mend: Callable[[], None] | None = None
             was_broken = False
             for number in tqdm(range(count), unit="task"):
                 faulty = number % (3 if args.quick else EVERY) == 2
@@ -118,7 +127,8 @@ def main() -> int:
                 for mend in mends:
                     mend()
                 if fault:
-                    broken.append({"fault": fault, "code": code, "message": message[:120]})
+                    told = {"fault": fault, "broke": bool(mends), "code": code}
+                    broken.append(told | {"message": message[:120]})
                     # What the fault left behind is no part of the next task.
                     truth.set_table(table())
                 else:

@@ -91,6 +91,8 @@ class Done:
 
 
 _PAUSE_S = 0.2
+# A server that nobody sees for this long has ended; a network may lose sight of one for less.
+_GONE_S = 1.0
 # Of sound: samples per second, and in one message.
 _RATE, _CHUNK = 16000, 1600
 
@@ -325,11 +327,13 @@ class Robot:
                 ErrorCode.SERVER_UNAVAILABLE,
                 f"nobody serves the action '{name}'; launch a robot first",
             )
-        handle = self._wait(client.send_goal_async(goal, on_feedback), self._timeout_s, name)
+        there = client.server_is_ready
+        sent = client.send_goal_async(goal, on_feedback)
+        handle = self._wait(sent, self._timeout_s, name, there)
         if not handle.accepted:
             raise RobotError(ErrorCode.BUSY, f"the action '{name}' refused the goal")
         try:
-            return self._wait(handle.get_result_async(), timeout_s, name).result
+            return self._wait(handle.get_result_async(), timeout_s, name, there).result
         except KeyboardInterrupt:
             handle.cancel_goal_async()
             raise
@@ -340,14 +344,38 @@ class Robot:
             raise RobotError(
                 ErrorCode.SERVER_UNAVAILABLE, f"nobody serves '{name}'; launch a robot first"
             )
-        return self._wait(client.call_async(request), self._timeout_s, name)
+        there = client.service_is_ready
+        return self._wait(client.call_async(request), self._timeout_s, name, there)
 
-    def _wait(self, future: Any, timeout_s: float, name: str) -> Any:
+    def _wait(self, future: Any, timeout_s: float, name: str, there: Callable[[], bool]) -> Any:
+        """Wait for an answer, as long as somebody is there who can give it.
+
+        A goal ends with the process that serves it: one that comes instead knows nothing of it.
+        """
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
-        if not done.wait(timeout_s):
-            raise RobotError(ErrorCode.TIMEOUT, f"no answer of '{name}' within {timeout_s:g} s")
+        now = monotonic()
+        until, seen = now + timeout_s, now
+        while not done.wait(min(_PAUSE_S, max(until - now, 0.0))):
+            now = monotonic()
+            if there():
+                seen = now
+            elif now - seen > _GONE_S:
+                raise _gone(name)
+            if now >= until:
+                raise RobotError(ErrorCode.TIMEOUT, f"no answer of '{name}' in {timeout_s:g} s")
+        if future.exception() is not None:
+            # Some middlewares notice by themselves that a server has ended.
+            raise _gone(name) from future.exception()
         return future.result()
+
+
+def _gone(name: str) -> RobotError:
+    return RobotError(
+        ErrorCode.SERVER_UNAVAILABLE,
+        f"whoever served '{name}' is gone, so the end of this is not known; look at the robot,"
+        " then launch it again",
+    )
 
 
 def _answer_request(task_id: str, question_id: str, reply: int | bool | str) -> Any:

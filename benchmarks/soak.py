@@ -102,6 +102,7 @@ def main() -> int:
     parser.add_argument("--factor", type=float, default=0.0, help="real-time factor, 0: fastest")
     args = parser.parse_args()
     count = args.tasks or (6 if args.quick else 200)
+    every = args.every or (3 if args.quick else EVERY)
     load = os.getloadavg()[0]
     os.environ["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 100)
     codes: Counter[int] = Counter()
@@ -115,8 +116,8 @@ def main() -> int:
             truth.set_table(table())
             was_broken = False
             for number in tqdm(range(count), unit="task"):
-                faulty = number % (3 if args.quick else EVERY) == 2
-                fault = FAULTS[(number // EVERY) % len(FAULTS)] if faulty else ""
+                faulty = number % every == every - 1 and number + 1 < count
+                fault = FAULTS[(number // every) % len(FAULTS)] if faulty else ""
                 mends: list[Callable[[], None]] = []
 
                 def spoil(fault: str = fault, mends: list[Any] = mends) -> None:
@@ -155,7 +156,7 @@ def main() -> int:
         "soak_memory_growth_by_process_mb": {n: round(g, 1) for n, g in growth.items()},
         "soak_broken": broken,
         "conditions": {
-            "quick": args.quick, "engine": args.engine, "real_time_factor": args.factor,
+            "quick": args.quick, "engine": args.engine, "a_fault_every": every, "real_time_factor": args.factor,
             "cores": os.cpu_count(), "load_before": round(load, 2),
             "python": platform.python_version(), "psutil": psutil.__version__,
             "machine": platform.machine(), "system": platform.system(),

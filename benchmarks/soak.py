@@ -156,7 +156,8 @@ def main() -> int:
         "soak_memory_growth_by_process_mb": {n: round(g, 1) for n, g in growth.items()},
         "soak_broken": broken,
         "conditions": {
-            "quick": args.quick, "engine": args.engine, "a_fault_every": every, "real_time_factor": args.factor,
+            "quick": args.quick, "engine": args.engine, "a_fault_every": every,
+            "real_time_factor": args.factor,
             "cores": os.cpu_count(), "load_before": round(load, 2),
             "python": platform.python_version(), "psutil": psutil.__version__,
             "machine": platform.machine(), "system": platform.system(),

@@ -99,6 +99,7 @@ def main() -> int:
     parser.add_argument(
         "--engine", default="scene_graph?namer=tabletop", help="spec of the engine"
     )
+    parser.add_argument("--every", type=int, default=0, help="a fault in one of so many tasks")
     parser.add_argument("--factor", type=float, default=0.0, help="real-time factor, 0: fastest")
     args = parser.parse_args()
     count = args.tasks or (6 if args.quick else 200)

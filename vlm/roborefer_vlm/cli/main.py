@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: point, serve, bench, doctor.
+"""The command line: point, serve, bench, train, doctor.
 
 Only the standard library is imported before the arguments are known to be right, so that help
 and mistakes are answered at once.
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from roborefer_vlm.cli import bench, doctor, exits, point, serve
+from roborefer_vlm.cli import bench, doctor, exits, point, serve, train
 from roborefer_vlm.exceptions import ReferringError
 
 _ABOUT = "Spatial referring: from a picture and a sentence to points with reasons."
@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
       --intrinsics camera.json --out answer.png
   roborefer serve --engine roborefer:checkpoints/RoboRefer-2B-SFT
   roborefer bench refspatial data/RefSpatial-Bench --url http://127.0.0.1:25547 --out runs/2b
+  roborefer train sft_2b.toml --dry-run
   roborefer doctor --checkpoint checkpoints/RoboRefer-2B-SFT
 
 exit codes:
@@ -32,6 +33,7 @@ _COMMANDS = {
     "point": (point, "point at what a sentence means in a picture"),
     "serve": (serve, "answer queries over HTTP"),
     "bench": (bench, "run a benchmark and report on it"),
+    "train": (train, "train a checkpoint"),
     "doctor": (doctor, "check this installation and what it can reach"),
 }
 

@@ -249,10 +249,28 @@ class RoboReferModel(nn.Module):
         Raises:
             QueryError: Nothing is supervised, or labels and ids do not match.
         """
-        if num_items is not None and num_items < 1:
-            raise QueryError(f"num_items is {num_items}; at least 1 is needed")
         rows, targets = self.embed_rows(inputs, labels)
         hidden = read(self.llm, Embedded.from_rows(rows))
+        return self.loss_of_states(list(hidden), targets, num_items)
+
+    def loss_of_states(
+        self,
+        hidden: Sequence[torch.Tensor],
+        targets: Sequence[torch.Tensor],
+        num_items: int | None = None,
+    ) -> torch.Tensor:
+        """Return the next-token cross entropy of what the decoder made of several conversations.
+
+        Args:
+            hidden: Per conversation its last hidden states, (n or more, hidden).
+            targets: Per conversation the token ids to learn, (n,), -100 elsewhere.
+            num_items: See `loss`.
+
+        Raises:
+            QueryError: Nothing is supervised.
+        """
+        if num_items is not None and num_items < 1:
+            raise QueryError(f"num_items is {num_items}; at least 1 is needed")
         # Only supervised positions meet the large output matrix.
         kept, wanted = [], []
         for state, target in zip(hidden, targets, strict=True):

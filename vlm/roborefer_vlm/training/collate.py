@@ -62,7 +62,7 @@ class Collate:
         Raises:
             RecordError: Cut to the length, a sample would lose pictures or everything to learn.
         """
-        cut = [self._cut(sample) for sample in samples]
+        cut = [self.cut(sample) for sample in samples]
         ids = [sample.inputs.input_ids for sample in cut]
         labels = [sample.labels for sample in cut]
         lengths = torch.tensor([len(row) for row in ids])
@@ -76,8 +76,12 @@ class Collate:
             mask=torch.arange(padded.shape[1]) < lengths[:, None],
         )
 
-    def _cut(self, sample: Sample) -> Sample:
-        """Cut the end off; pictures stand at the beginning and stay whole."""
+    def cut(self, sample: Sample) -> Sample:
+        """Cut the end off; pictures stand at the beginning and stay whole.
+
+        Raises:
+            RecordError: The sample would lose pictures or everything to learn.
+        """
         ids, labels = sample.inputs.input_ids, sample.labels
         if len(ids) <= self.max_length:
             return sample

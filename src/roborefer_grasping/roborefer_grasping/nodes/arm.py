@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -275,10 +276,10 @@ class ArmNode(LifecycleNode):
             cause = self._driver.cause_of(failure) if self._driver else failure
             record.reason, record.message = cause.reason, str(cause)
         except GraspingError as error:
-            self.get_logger().error(f"a defect: {error!r}")
+            self.get_logger().error(f"a defect; please report it:\n{traceback.format_exc()}")
             record.reason, record.message = Reason.INTERNAL_ERROR, str(error)
         except Exception as error:
-            self.get_logger().error(f"a defect: {error!r}")
+            self.get_logger().error(f"a defect; please report it:\n{traceback.format_exc()}")
             record.reason = Reason.INTERNAL_ERROR
             record.message = f"a defect of the arm node: {error!r}; see its log"
         if self._hand.held is not self._told:

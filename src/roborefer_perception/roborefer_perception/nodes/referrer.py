@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -235,7 +236,7 @@ class Referrer(LifecycleNode):
             references = self._messages(record)
             self.get_logger().warning(f"{failure.reason.value}: {failure}")
         except Exception as error:
-            self.get_logger().error(f"a defect: {error!r}")
+            self.get_logger().error(f"a defect; please report it:\n{traceback.format_exc()}")
             record.failure = ReferFailure(
                 Reason.INTERNAL_ERROR, f"a defect of the referrer: {error!r}; see its log"
             )

@@ -39,6 +39,7 @@ load_mujoco()
 
 from roborefer_sim.core.clutter import Clutter  # noqa: E402
 from roborefer_sim.core.library import Make  # noqa: E402
+from roborefer_sim.core.strangers import STRANGE  # noqa: E402
 from roborefer_vlm.backends.scene_graph.free_space import space_candidates  # noqa: E402
 from roborefer_vlm.backends.scene_graph.grammar import NotUnderstood, parse  # noqa: E402
 from roborefer_vlm.backends.scene_graph.matching import Matcher  # noqa: E402
@@ -49,7 +50,7 @@ from roborefer_vlm.backends.scene_graph.view import View  # noqa: E402
 from roborefer_vlm.scenes.execution import Executor  # noqa: E402
 from roborefer_vlm.scenes.graph import Scene, SceneObject  # noqa: E402
 from roborefer_vlm.types import Outcome, TargetKind  # noqa: E402
-from tabletop.scenes import STRANGE, Look, default_look, random_look  # noqa: E402
+from tabletop.scenes import Look, default_look, random_look  # noqa: E402
 
 FIRST_SEED = 50_000
 # A thing with less than this in view is hidden.

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from roborefer_sim.core.clutter import Clutter
 from roborefer_sim.core.library import standard_library
+from roborefer_sim.core.strangers import STRANGE
 from roborefer_sim.exceptions import SceneError
 from roborefer_vlm.backends.scene_graph.naming_segments import touching_groups
 from roborefer_vlm.backends.scene_graph.portraits import portrait
@@ -23,7 +24,7 @@ from roborefer_vlm.backends.scene_graph.view import View
 from roborefer_vlm.exceptions import QueryError
 from tqdm import tqdm
 
-from tabletop.scenes import STRANGE, Look, random_look
+from tabletop.scenes import Look, random_look
 
 KEYS = tuple(standard_library().things)
 # What a segment is that is no thing of the library: several things or a strange one, a part of a

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import cos, sin
 
 import mujoco
@@ -13,11 +13,10 @@ from roborefer_sim.core.arm import ARM_JOINTS, HOME
 from roborefer_sim.core.camera import photographer, pinhole_of
 from roborefer_sim.core.cell import CameraPlace, Cell, Layout
 from roborefer_sim.core.clutter import Clutter, random_cell
-from roborefer_sim.core.library import Library, Make, Part, Thing, standard_library
+from roborefer_sim.core.library import Make, standard_library
 from roborefer_sim.core.sensor import SensorModel, measure, scaled
+from roborefer_sim.core.strangers import with_strangers
 from roborefer_vlm.types import Intrinsics, Query
-
-STRANGE = "strange"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,72 +88,6 @@ def random_camera(rng: np.random.Generator) -> CameraPlace:
         focal = rng.uniform(480, 750)
     x, y, z = (float(value) for value in at)
     return CameraPlace((x, y, z), tuple(float(t) for t in target), focal=float(focal))
-
-
-def with_strangers(library: Library, rng: np.random.Generator, count: int) -> Library:
-    """Add things that are no known kind: odd bodies made of two to four parts, or odd sizes."""
-    things = dict(library.things)
-    for number in range(count):
-        key = f"{STRANGE}_{number}"
-        things[key] = _stranger(key, rng, tuple(library.palette))
-    return replace(library, things=things)
-
-
-def _stranger(key: str, rng: np.random.Generator, palette: tuple[str, ...]) -> Thing:
-    kind = rng.integers(5)
-    parts: list[Part] = []
-    if kind == 0:  # A book or a slab, larger than any sponge.
-        size = (rng.uniform(0.12, 0.2), rng.uniform(0.1, 0.16), rng.uniform(0.015, 0.04))
-        parts = [_part("box", size, (0, 0, size[2] / 2))]
-    elif kind == 1:  # A tin or tub, wider than any can.
-        radius, height = rng.uniform(0.045, 0.07), rng.uniform(0.03, 0.16)
-        parts = [_part("cylinder", (radius, height), (0, 0, height / 2))]
-    elif kind == 2:  # A body with a smaller one on top, as of a lamp, bell or chess piece.
-        radius, height = rng.uniform(0.03, 0.05), rng.uniform(0.01, 0.03)
-        thin, tall = rng.uniform(0.006, 0.012), rng.uniform(0.06, 0.14)
-        head = rng.uniform(0.015, 0.035)
-        parts = [
-            _part("cylinder", (radius, height), (0, 0, height / 2)),
-            _part("cylinder", (thin, tall), (0, 0, height + tall / 2), palette, rng),
-            _part("sphere", (head,), (0, 0, height + tall), palette, rng),
-        ]
-    elif kind == 3:  # A cross, an angle, a tool.
-        long, wide, high = (
-            rng.uniform(0.09, 0.18),
-            rng.uniform(0.012, 0.03),
-            rng.uniform(0.01, 0.03),
-        )
-        other, shift = rng.uniform(0.05, 0.1), rng.uniform(-0.5, 0.5) * long
-        parts = [
-            _part("box", (long, wide, high), (0, 0, high / 2)),
-            _part("box", (wide, other, high), (shift, 0, high / 2), palette, rng),
-        ]
-    else:  # A stack of boxes that shrink, as a stair or house.
-        size, z = np.array([0.09, 0.07, 0.03]) * rng.uniform(0.8, 1.3, 3), 0.0
-        for _ in range(3):
-            x, y, h = (float(v) for v in size)
-            parts.append(_part("box", (x, y, h), (0, 0, z + h / 2), palette, rng))
-            z, size = z + h, size * (0.65, 0.65, 1.0)
-    colors = tuple(rng.choice(palette, 3, replace=False))
-    return Thing(key=key, noun=STRANGE, also=(), kinds=(), mass=0.2, colors=colors,
-                 scales=(1.0,), parts=tuple(parts))  # fmt: skip
-
-
-def _part(
-    shape: str,
-    lengths: tuple[float, ...],
-    at: tuple[float, float, float],
-    palette: tuple[str, ...] = (),
-    rng: np.random.Generator | None = None,
-) -> Part:
-    names = {"box": ("size",), "cylinder": ("radius", "height"), "sphere": ("radius",)}[shape]
-    values = (
-        {"size": tuple(map(float, lengths))}
-        if shape == "box"
-        else {name: (float(value),) for name, value in zip(names, lengths, strict=True)}
-    )
-    color = "body" if rng is None else str(rng.choice(palette))
-    return Part(shape, values, tuple(map(float, at)), (0.0, 0.0, 0.0), color, 0.0)  # type: ignore[arg-type]
 
 
 def _take(cell: Cell, sensor: SensorModel, rng: np.random.Generator) -> Look:

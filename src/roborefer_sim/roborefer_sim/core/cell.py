@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from math import cos, sin
 
 import mujoco
@@ -30,6 +31,7 @@ Array = npt.NDArray[np.float64]
 TIME_STEP_S = 0.002
 CAMERA = "camera"
 TABLE = "table"
+PATTERN_PX = 64
 
 _GEOMS = {
     "box": mujoco.mjtGeom.mjGEOM_BOX,
@@ -37,6 +39,10 @@ _GEOMS = {
     "sphere": mujoco.mjtGeom.mjGEOM_SPHERE,
     "ellipsoid": mujoco.mjtGeom.mjGEOM_ELLIPSOID,
     "capsule": mujoco.mjtGeom.mjGEOM_CAPSULE,
+}
+_BUILTINS = {
+    "checker": mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+    "gradient": mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
 }
 
 
@@ -93,6 +99,29 @@ class CameraPlace:
         return pose
 
 
+class Pattern(StrEnum):
+    """How a surface is painted with two colours."""
+
+    FLAT = "flat"
+    CHECKER = "checker"
+    GRADIENT = "gradient"
+
+
+@dataclass(frozen=True)
+class Paint:
+    """The second colour of a surface, and how it lies between the first.
+
+    Attributes:
+        pattern: FLAT shows the first colour only.
+        second: Red, green and blue, 0 to 1.
+        repeat: How often the pattern comes in a metre.
+    """
+
+    pattern: Pattern = Pattern.FLAT
+    second: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    repeat: float = 4.0
+
+
 @dataclass(frozen=True)
 class Layout:
     """What stands around the things.
@@ -103,7 +132,12 @@ class Layout:
         table_high: Highest x and y of the table top, metres.
         with_arm: Without it the cell is only table and camera, for data generation.
         table_color: Red, green and blue, 0 to 1.
+        table_paint: What is painted on that; the ray caster shows the first colour only.
+        floor_color: Of the floor below, red, green and blue, 0 to 1.
+        floor_paint: What is painted on that.
         light: Brightness of the main light, 0 to 1.
+        lamp_position: Where the main light is in world, metres.
+        lamp_direction: Where it shines; any length but 0.
         shadows: Whether it throws shadows; they double the time of a picture.
     """
 
@@ -112,7 +146,12 @@ class Layout:
     table_high: tuple[float, float] = (0.85, 0.65)
     with_arm: bool = True
     table_color: tuple[float, float, float] = (0.62, 0.52, 0.41)
+    table_paint: Paint = field(default_factory=Paint)
+    floor_color: tuple[float, float, float] = (0.35, 0.36, 0.38)
+    floor_paint: Paint = field(default_factory=Paint)
     light: float = 0.7
+    lamp_position: tuple[float, float, float] = (0.5, -0.6, 1.8)
+    lamp_direction: tuple[float, float, float] = (0.0, 0.3, -1.0)
     shadows: bool = True
 
 
@@ -246,15 +285,17 @@ def _add_surroundings(spec: mujoco.MjSpec, layout: Layout) -> None:
     center, half = (low + high) / 2, (high - low) / 2
     world.add_geom(
         name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=(4, 4, 0.1), pos=(0, 0, -0.75),
-        rgba=(0.35, 0.36, 0.38, 1),
+        rgba=(*layout.floor_color, 1),
     )  # fmt: skip
+    _paint(spec, "floor", layout.floor_color, layout.floor_paint)
     world.add_geom(
         name=TABLE, type=mujoco.mjtGeom.mjGEOM_BOX, size=(*half, 0.02), pos=(*center, -0.02),
         rgba=(*layout.table_color, 1), friction=(0.8, 0.02, 0.001),
     )  # fmt: skip
+    _paint(spec, TABLE, layout.table_color, layout.table_paint)
     bright = layout.light
     world.add_light(
-        name="lamp", pos=(0.5, -0.6, 1.8), dir=(0.0, 0.3, -1.0), diffuse=(bright,) * 3,
+        name="lamp", pos=layout.lamp_position, dir=layout.lamp_direction, diffuse=(bright,) * 3,
         castshadow=layout.shadows,
     )  # fmt: skip
     world.add_light(
@@ -272,6 +313,21 @@ def _add_surroundings(spec: mujoco.MjSpec, layout: Layout) -> None:
     mujoco.mju_mat2Quat(quaternion, rotation.flatten())
     fovy = 2 * np.degrees(np.arctan(camera.height / 2 / camera.focal))
     world.add_camera(name=CAMERA, pos=camera.position, quat=quaternion, fovy=fovy)
+
+
+def _paint(
+    spec: mujoco.MjSpec, name: str, color: tuple[float, float, float], paint: Paint
+) -> None:
+    if paint.pattern is Pattern.FLAT:
+        return
+    spec.add_texture(
+        name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, builtin=_BUILTINS[paint.pattern],
+        rgb1=color, rgb2=paint.second, width=PATTERN_PX, height=PATTERN_PX,
+    )  # fmt: skip
+    material = spec.add_material(name=name, texuniform=True, texrepeat=(paint.repeat,) * 2)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+    geom = spec.geom(name)
+    geom.material, geom.rgba = name, (1, 1, 1, 1)
 
 
 def add_thing(spec: mujoco.MjSpec, thing: Placed) -> None:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import mujoco
 import numpy as np
 import numpy.typing as npt
@@ -28,17 +30,36 @@ class Drawing:
         Raises:
             RenderingError: OpenGL does not work here; the message says what to do.
         """
-        self._model, self._size = model, (height, width)
-        self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._scene = mujoco.MjvScene(model, MOST_GEOMS)
         self._option = mujoco.MjvOption()
         self._camera = mujoco.MjvCamera()
         self._camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
+        # Neither has a type of its own that can be named.
+        self._gl: Any = None
+        self._context: Any = None
+        self.change(model, camera, width, height)
+
+    def change(self, model: mujoco.MjModel, camera: str, width: int, height: int) -> None:
+        """Draw another model from now on; this takes a tenth of the time of a new drawing.
+
+        Args:
+            model: As for a new drawing.
+            camera: Name of a camera of the model.
+            width: Columns.
+            height: Rows.
+
+        Raises:
+            RenderingError: OpenGL does not work here; the message says what to do.
+        """
+        self._model, self._size = model, (height, width)
+        self._rectangle = mujoco.MjrRect(0, 0, width, height)
         self._camera.fixedcamid = model.camera(camera).id
-        self._gl, self._context = None, None
         try:
-            self._gl = mujoco.GLContext(width, height)
+            if self._gl is None:
+                self._gl = mujoco.GLContext(width, height)
             self._gl.make_current()
+            if self._context is not None:
+                self._context.free()
             self._context = mujoco.MjrContext(model, int(mujoco.mjtFontScale.mjFONTSCALE_100))
         except (mujoco.FatalError, AttributeError, RuntimeError) as error:
             self.close()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 from math import cos, hypot, isfinite, radians, sin
 from pathlib import Path
@@ -149,13 +149,13 @@ class Make:
         """What people call it, with its colour: "red mug"."""
         return f"{self.color} {self.thing.noun}"
 
-    @property
+    @cached_property
     def bounds(self) -> tuple[Array, Array]:
         """Lowest and highest coordinates, each of shape (3,), metres."""
         low, high = zip(*(solid.bounds for solid in self.solids), strict=True)
         return np.min(low, axis=0), np.max(high, axis=0)
 
-    @property
+    @cached_property
     def footprint_radius(self) -> float:
         """Radius of the circle around the origin that holds it, seen from above, metres."""
         low, high = self.bounds

@@ -23,6 +23,7 @@ from roborefer_vlm.scenes.places import Places, footprint
 from roborefer_vlm.scenes.polygons import convex_hull, depth_inside
 from roborefer_vlm.scenes.relations.configuration import corner_depths, silhouette
 from roborefer_vlm.scenes.relations.names import Relation
+from roborefer_vlm.scenes.relations.sight import visible
 from roborefer_vlm.scenes.relations.thresholds import value
 
 DIRECTIONS = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND)
@@ -207,38 +208,10 @@ def _visible(
 ) -> FreePoints:
     """Keep the points in the image that nothing nearer hides.
 
-    By the measured depth where there is one at the pixel, else by the boxes that the line of
-    sight passes through; never by the reference's own box, which is only about where it is.
+    The reference's own box hides nothing, being only about where it is.
     """
-    pixels, depths = scene.camera.project(points)
-    k = scene.camera.intrinsics
-    inside = (depths > 0) & (pixels >= -0.5).all(axis=1)
-    inside &= (pixels[:, 0] < k.width - 0.5) & (pixels[:, 1] < k.height - 0.5)
-    points, pixels, depths = points[inside], pixels[inside], depths[inside]
-    measured = np.zeros(len(points))
-    if scene.depth_m is not None:
-        columns, rows = np.rint(pixels).astype(int).T
-        measured = np.nan_to_num(scene.depth_m[rows, columns].astype(float), posinf=0, neginf=0)
-    by_depth = np.abs(measured - depths) <= value("visibility")
-    by_boxes = np.ones(len(points), bool)
-    for other in scene.objects:
-        if other.id != reference.id and other.id not in ignored:
-            by_boxes &= ~_sight_crosses(scene.camera.position, points, other)
-    seen = np.where(measured > 0, by_depth, by_boxes)
+    seen, pixels = visible(scene, points, ignored=(reference.id, *ignored))
     return FreePoints(points[seen], pixels[seen])
-
-
-def _sight_crosses(eye: Array, points: Array, thing: SceneObject) -> npt.NDArray[np.bool_]:
-    """Tell which lines from the eye to points, shape (N, 3), pass through a box (slab test)."""
-    box = thing.box
-    start = (eye - box.center) @ box.rotation
-    step = (points - eye) @ box.rotation
-    step = np.where(np.abs(step) < 1e-12, 1e-12, step)
-    near, far = (-box.size / 2 - start) / step, (box.size / 2 - start) / step
-    enter, leave = np.minimum(near, far).max(axis=1), np.maximum(near, far).min(axis=1)
-    # A surface that carries the point, measured a little too high, hides nothing of it.
-    before = (1 - enter) * np.linalg.norm(points - eye, axis=1) > value("visibility")
-    return np.asarray((enter < leave) & (leave > 0) & before)
 
 
 def _obstacles(

@@ -70,6 +70,8 @@ class Example:
         facts: Everything that proves the answer, JSON values only: `program` (see
             `roborefer_vlm.data.program_json`), `target` (id) or `targets`, `relation`,
             `frame`, `anchors` (ids), `value`, `margin`; an independent check starts from these.
+            `marks` are boxes that the writer draws into the first picture, see
+            `roborefer_vlm.data.marking.draw_marks`.
         phrasing: Which wording was taken; wordings whose name begins with "held_out" are used by
             benchmarks only.
     """

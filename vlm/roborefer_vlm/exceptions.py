@@ -74,3 +74,7 @@ class SourceError(ReferringError):
 
 class TrainingError(ReferringError):
     """Training cannot go on: a loss or gradient is no number, or a run does not fit its folder."""
+
+
+class GenerationError(ReferringError):
+    """Making data cannot go on: a maker failed, a worker died, or a run does not fit its folder."""

@@ -11,7 +11,7 @@ place at which the words are true beyond doubt.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,7 +25,7 @@ from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array, Scene, SceneObject
 from roborefer_vlm.scenes.places import footprint
 from roborefer_vlm.scenes.polygons import area as area_of
-from roborefer_vlm.scenes.polygons import depth_inside, intersection
+from roborefer_vlm.scenes.polygons import intersection
 from roborefer_vlm.scenes.relations import Relation
 from roborefer_vlm.scenes.relations.sight import visible
 from roborefer_vlm.scenes.relations.thresholds import value
@@ -33,13 +33,16 @@ from roborefer_vlm.types import BoolArray
 
 # Cells of the map from above are this small, or larger where an area would need too many.
 LEAST_CELL_M = 0.003
-MOST_CELLS = 20_000
+MOST_CELLS = 12_000
 # Of many places this many are drawn.
 MOST_POINTS = 1000
 # Less than this is a crack, not a place to point at.
 LEAST_AREA_M2 = 2e-4
 # A box that much larger than the anchor that it encloses is taken as hollow (RefSpatial).
 HOLLOW_RATIO = 4.236
+# How often, and from how far, its neighbours move the answer.
+_PULLS = 4
+_PULL_M = 0.04
 # Pixels of the depth map that are looked at for obstacles.
 _MOST_PIXELS = 80_000
 
@@ -51,7 +54,7 @@ class Spots:
     Attributes:
         points: Scene's frame, on the platform, metres, shape (N, 3).
         pixels: (u, v) of the same places, shape (N, 2).
-        best: Index of the answer: the clear one nearest to the mean of all clear ones.
+        best: Index of the answer: a clear one amid others, near the mean of all clear ones.
         clear: Where the words are true beyond doubt, shape (N,); else they merely hold.
         clearance_m: Room around what is put there, a lower bound, metres, shape (N,).
         platform: Id of the surface or thing that they lie on; None: none was found.
@@ -82,6 +85,9 @@ class FreeSpace:
     def __init__(self, scene: Scene, clearance_m: float = 0.02) -> None:
         self.scene = scene
         self.clearance_m = clearance_m
+        # By platform: what the depth shows above it. By what is ignored: pixels of the others.
+        self._layers: dict[int, Array] = {}
+        self._covers: dict[frozenset[int], BoolArray] = {}
 
     def spots(
         self,
@@ -132,8 +138,7 @@ class FreeSpace:
         clear = np.logical_and.reduce([area.clear(points) for area in areas])
         if not clear.any():
             return Spots(platform=on.id, reason="unclear")
-        away = np.linalg.norm(points - points[clear].mean(axis=0), axis=1)
-        best = int(np.where(clear, away, np.inf).argmin())
+        best = _middle(points, clear)
         return Spots(points, pixels, best, clear, room, on.id)
 
     def _free(
@@ -153,7 +158,7 @@ class FreeSpace:
         start = low - cell * rng.random(2)
         x, y = np.meshgrid(start[0] + cell * np.arange(columns), start[1] + cell * np.arange(rows))
         points = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, on.height)])
-        inside = depth_inside(points[:, :2], on.outline) >= footprint_m / 2
+        inside = _within(points[:, :2], on.outline, footprint_m / 2)
         for area in areas:
             inside &= area.holds(points)
         points = points[inside]
@@ -179,13 +184,9 @@ class FreeSpace:
         for obstacle in self._obstacles(areas, on):
             corners = np.rint(16 * (footprint(obstacle) - origin) / cell).astype(np.int32)
             cv2.fillPoly(empty, [corners], 0, shift=4)
-        measured = self._measured
-        above = measured[:, 2] - on.height
-        standing = (above > value("visibility")) & (above < value("headroom"))
-        standing &= (measured[:, :2] >= origin).all(axis=1)
-        standing &= (measured[:, :2] < origin + cell * np.array([columns - 1, rows - 1])).all(1)
-        column, row = np.rint((measured[standing, :2] - origin) / cell).astype(int).T
-        empty[row, column] = 0
+        cells = np.rint((self._standing(on) - origin) / cell).astype(int)
+        cells = cells[((cells >= 0) & (cells < (columns, rows))).all(axis=1)]
+        empty[cells[:, 1], cells[:, 0]] = 0
         # Nothing is known beyond the map.
         empty[[0, -1]] = 0
         empty[:, [0, -1]] = 0
@@ -203,7 +204,7 @@ class FreeSpace:
             and thing.box.bottom < on.height + value("headroom")
         ]
 
-    def _not_in_the_way(self, areas: Sequence[Area], on: Platform) -> set[int]:
+    def _not_in_the_way(self, areas: Sequence[Area], on: Platform) -> frozenset[int]:
         """Return the ids of the platform, of what is overhead, and of what encloses an anchor."""
         ignored = {on.id} | {t.id for t in self.scene.objects if _carries(t, on)}
         for area in areas:
@@ -212,7 +213,15 @@ class FreeSpace:
             for anchor in area.anchors:
                 if isinstance(anchor, SceneObject):
                     ignored |= {t.id for t in self.scene.objects if _encloses(t, anchor)}
-        return ignored
+        return frozenset(ignored)
+
+    def _standing(self, on: Platform) -> Array:
+        """Return x and y of what the depth shows in the layer above a platform, shape (N, 2)."""
+        if on.id not in self._layers:
+            above = self._measured[:, 2] - on.height
+            within = (above > value("visibility")) & (above < value("headroom"))
+            self._layers[on.id] = self._measured[within, :2]
+        return self._layers[on.id]
 
     @cached_property
     def _measured(self) -> Array:
@@ -237,11 +246,36 @@ class FreeSpace:
                 owners[thing.mask] = place
         return owners
 
-    def _covered(self, ignored: Collection[int]) -> BoolArray:
+    def _covered(self, ignored: frozenset[int]) -> BoolArray:
         """Tell which pixels show a thing in the way, or are next to one, (height, width)."""
-        # The last entry is that of pixels without a thing.
-        counts = np.array([t.id not in ignored for t in self.scene.objects] + [False], np.uint8)
-        return np.asarray(cv2.dilate(counts[self._owners], np.ones((3, 3), np.uint8)) > 0)
+        if ignored not in self._covers:
+            # The last entry is that of pixels without a thing.
+            others = [thing.id not in ignored for thing in self.scene.objects] + [False]
+            pixels = np.array(others, np.uint8)[self._owners]
+            self._covers[ignored] = cv2.dilate(pixels, np.ones((3, 3), np.uint8)) > 0
+        return self._covers[ignored]
+
+
+def _within(points: Array, outline: Array, least: float) -> BoolArray:
+    """Tell which points, shape (N, 2), lie at least so far inside a convex outline."""
+    edges = np.roll(outline, -1, axis=0) - outline
+    normals = np.column_stack([-edges[:, 1], edges[:, 0]])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return np.asarray((points @ normals.T >= (outline * normals).sum(axis=1) + least).all(axis=1))
+
+
+def _middle(points: Array, clear: BoolArray) -> int:
+    """Return the clear point nearest to the mean of all clear ones.
+
+    Where the mean falls into a gap, such as the one that a thing hides, the points around the
+    nearest one pull the answer away from the gap's border.
+    """
+    middle = points[clear].mean(axis=0)
+    for _ in range(_PULLS):
+        nearest = int(np.where(clear, np.linalg.norm(points - middle, axis=1), np.inf).argmin())
+        near = clear & (np.linalg.norm(points - points[nearest], axis=1) <= _PULL_M)
+        middle = points[near].mean(axis=0)
+    return int(np.where(clear, np.linalg.norm(points - middle, axis=1), np.inf).argmin())
 
 
 def _encloses(thing: SceneObject, anchor: SceneObject) -> bool:

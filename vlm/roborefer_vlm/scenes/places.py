@@ -140,9 +140,15 @@ _SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
 
 def footprint(thing: Anchor) -> Array:
     """Return the convex outline of a thing or surface from above, (M, 2), counter-clockwise."""
-    if isinstance(thing, SceneObject):
-        return convex_hull(thing.box.corners[:, :2])
-    return convex_hull(thing.outline)
+    if not isinstance(thing, SceneObject):
+        return convex_hull(thing.outline)
+    box = thing.box
+    if abs(box.rotation[2, 2]) > 1 - 1e-12 and (box.size[:2] > 0).all():
+        # Most boxes are upright, and many are asked for.
+        turn = np.sign(box.rotation[2, 2])
+        ring = np.array([[-1, -turn], [1, -turn], [1, turn], [-1, turn]])
+        return np.asarray(box.center[:2] + (ring * box.size[:2] / 2) @ box.rotation[:2, :2].T)
+    return convex_hull(box.corners[:, :2])
 
 
 def box_of(thing: Anchor) -> OrientedBox:

@@ -77,4 +77,4 @@ class TrainingError(ReferringError):
 
 
 class GenerationError(ReferringError):
-    """Making data cannot go on: a maker failed, a worker died, or a run does not fit its folder."""
+    """Data cannot be made any further: a maker failed, or a worker died."""

@@ -35,6 +35,10 @@ class Tally:
         """Add to one counter."""
         self.counts.setdefault(name, Counter())[label] += times
 
+    def total(self, name: str) -> int:
+        """Return the sum of the counters of a name."""
+        return sum(self.counts.get(name, Counter()).values())
+
     def add(self, other: Tally) -> None:
         """Add the counts of another tally."""
         for name, labels in other.counts.items():

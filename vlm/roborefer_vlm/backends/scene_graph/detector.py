@@ -166,7 +166,9 @@ class _BoxMasks:
         ).to(self._device)
         with torch.inference_mode():
             outputs = self._model(**inputs, multimask_output=False)
-        masks = self._processor.post_process_masks(
-            outputs.pred_masks.cpu(), inputs["original_sizes"].cpu()
-        )[0]
+        # SAM itself wants to know what it resized the picture to, SAM 2 does not.
+        sizes = [
+            inputs[n].cpu() for n in ("original_sizes", "reshaped_input_sizes") if n in inputs
+        ]
+        masks = self._processor.post_process_masks(outputs.pred_masks.cpu(), *sizes)[0]
         return [np.asarray(mask[0] > 0) for mask in masks]

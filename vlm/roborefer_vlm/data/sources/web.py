@@ -81,7 +81,8 @@ class WebSettings:
 class WebSource:
     """Photographs of a folder; nothing is read before its shot is taken.
 
-    A SourceError begins with a few fixed words that a report can count by, up to the colon.
+    The message of a SourceError begins with a few fixed words, up to the colon, and names files
+    only where they cannot be read, so that a report can count them.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class WebSource:
         settings = self._settings
         found = self._finder.find(photo)
         filtered = filter_detections(found.detections, photo.rgb.shape[:2], settings.filters)
-        _check_count(len(filtered.things), settings, name)
+        _check_count(len(filtered.things), settings)
         geometry = self._geometry.estimate(photo)
         looks: list[Look] | None = None
         if self._captioner is not None:
@@ -151,7 +152,7 @@ class WebSource:
         scene, level = _scene(photo, geometry, depth, filtered.things, looks, settings)
         captions = ordinal_captions(scene, level=level)
         if captions is None:
-            raise SourceError(f"too close to count: things of one kind in {name}")
+            raise SourceError("too close to count: things of one kind")
         trusts = set()
         if geometry.metric:
             trusts.add(Fact.METRIC)
@@ -185,11 +186,11 @@ def _read(path: Path) -> Photo:
         raise SourceError(f"no picture: {error}") from error
 
 
-def _check_count(count: int, settings: WebSettings, name: str) -> None:
+def _check_count(count: int, settings: WebSettings) -> None:
     if count < settings.fewest_things:
-        raise SourceError(f"too few things: {count} in {name}, {settings.fewest_things} needed")
+        raise SourceError(f"too few things: {count}, at least {settings.fewest_things} needed")
     if count > settings.most_things:
-        raise SourceError(f"too many things: {count} in {name}, {settings.most_things} allowed")
+        raise SourceError(f"too many things: {count}, at most {settings.most_things} allowed")
 
 
 def _depth(geometry: Geometry, photo: Photo, least_share: float) -> FloatArray:
@@ -204,7 +205,9 @@ def _depth(geometry: Geometry, photo: Photo, least_share: float) -> FloatArray:
         known = np.isfinite(depth) & (depth > 0)
     share = float(known.mean())
     if share < least_share:
-        raise SourceError(f"too little depth: {share:.2f} of {photo.path.name}")
+        raise SourceError(
+            f"too little depth: {share:.2f} of the pixels, at least {least_share:g} needed"
+        )
     depth = np.where(known, depth, np.float32(0))
     return depth if geometry.metric else depth / np.median(depth[known])
 
@@ -242,10 +245,9 @@ def _scene(
             )
             scene = build_scene(query)
     except QueryError as error:
-        raise SourceError(f"no scene: {photo.path.name}: {error}") from error
+        raise SourceError(f"no scene: {error}") from error
     if len(scene.objects) < len(things):
-        missing = len(things) - len(scene.objects)
-        raise SourceError(f"thing without depth: {missing} in {photo.path.name}")
+        raise SourceError(f"things without depth: {len(things) - len(scene.objects)}")
     return scene, level
 
 

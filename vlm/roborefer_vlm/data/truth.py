@@ -24,17 +24,18 @@ from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
 from roborefer_vlm.scenes.pointing import inner_pixel
 from roborefer_vlm.scenes.polygons import area, convex_hull
-from roborefer_vlm.scenes.program import OrderKey
+from roborefer_vlm.scenes.program import OrderKey, Thing
 from roborefer_vlm.scenes.relations import (
     Key,
     Relation,
     direction_scores,
     measure,
     relation_scores,
+    relation_values,
 )
 from roborefer_vlm.types import Pixel
 
-_DIRECTIONS = frozenset(
+DIRECTIONS = frozenset(
     relation
     for relation in Relation
     if relation.removeprefix("directly_") in ("left", "right", "front", "behind", "above", "below")
@@ -85,6 +86,8 @@ class Truth:
         self._values: dict[tuple[object, ...], Array] = {}
         self._points: dict[int, tuple[float, float] | None] = {}
         self._seen: dict[int, bool] = {}
+        # What phrases mean; kept by `roborefer_vlm.data.meaning`.
+        self.meanings: dict[Thing, Array] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -175,8 +178,12 @@ class Truth:
         if mask is None or not mask.any():
             return None
         height, width = mask.shape
-        x, y = inner_pixel(mask).normalised(width, height)
-        x, y = round(x, 3), round(y, 3)
+        # Looking for the pixel in the thing's own rows and columns saves most of the time.
+        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        inner = inner_pixel(part)
+        pixel = Pixel(inner.u + columns[0], inner.v + rows[0])
+        x, y = (round(float(value), 3) for value in pixel.normalised(width, height))
         column, row = int(x * width), int(y * height)
         around = mask[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
         return (x, y) if around.size == 9 and around.all() else None
@@ -208,7 +215,7 @@ class Truth:
         key = (relation, anchors, frame, distance_m)
         if key not in self._grades:
             places = [self.place(anchor) for anchor in anchors]
-            if relation in _DIRECTIONS and distance_m is None:
+            if relation in DIRECTIONS and distance_m is None:
                 found = direction_scores(relation, self.scene, self.places, places, frame=frame)
             else:
                 found = relation_scores(
@@ -259,6 +266,22 @@ class Truth:
         """
         state = self.states(relation, anchors, frame, distance_m)[self.row(subject)]
         return None if state == UNCLEAR else bool(state == YES)
+
+    def measured(
+        self, relation: Relation, anchors: tuple[int, ...] = (), frame: Frame = Frame.VIEWER
+    ) -> Array:
+        """Return the metres or radians of every thing, (N,); an anchor's own mean nothing.
+
+        Raises:
+            QueryError: As for grades, or the relation measures nothing here.
+        """
+        key = ("measured", relation, anchors, frame)
+        if key not in self._values:
+            places = [self.place(anchor) for anchor in anchors]
+            self._values[key] = relation_values(
+                relation, self.scene, self.places, places, frame=frame
+            )
+        return self._values[key]
 
     # ---- orders -----------------------------------------------------------------------------
 

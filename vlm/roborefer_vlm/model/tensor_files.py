@@ -68,7 +68,7 @@ def find_tensors(directory: Path) -> dict[str, StoredTensor]:
             raise CheckpointError(
                 f"{directory} has no weights; {SINGLE_FILE} or {INDEX_FILE} is needed"
             )
-        return _read_header(single)
+        return read_header(single)
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(
         isinstance(name, str) and Path(name).name == name for name in places.values()
@@ -78,7 +78,7 @@ def find_tensors(directory: Path) -> dict[str, StoredTensor]:
     for file_name in sorted(set(places.values())):
         if not (directory / file_name).is_file():
             raise CheckpointError(f"{directory / file_name} is missing; {INDEX_FILE} names it")
-        found.update(_read_header(directory / file_name))
+        found.update(read_header(directory / file_name))
     lost = sorted(set(places) - set(found))
     if lost:
         raise CheckpointError(f"{index} names {some_names(lost)}, which its files do not hold")
@@ -154,7 +154,12 @@ def _fill(file: BinaryIO, target: torch.Tensor, path: Path) -> None:
         memory = memory[count:]
 
 
-def _read_header(path: Path) -> dict[str, StoredTensor]:
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """List the tensors of one file.
+
+    Raises:
+        CheckpointError: The file is broken.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

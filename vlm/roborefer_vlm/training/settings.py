@@ -16,6 +16,12 @@ from roborefer_vlm.training.labels import Supervision
 from roborefer_vlm.training.typed_tables import read_table
 
 
+def at_least(name: str, value: int, least: int) -> None:
+    """Raise ConfigurationError for a number that is too small."""
+    if value < least:
+        raise ConfigurationError(f"'{name}' is {value}; at least {least} is needed")
+
+
 class Precision(StrEnum):
     """Number format of the products; weights and optimizer are kept in float32."""
 
@@ -155,10 +161,13 @@ class CheckpointSettings:
     Attributes:
         interval: Steps between checkpoints.
         keep: How many of the newest are kept.
+        published: Number format of the weights of the finished `model`; those of the others are
+            float32, as they are trained.
     """
 
     interval: int = 1000
     keep: int = 1
+    published: Precision = Precision.BFLOAT16
 
     def __post_init__(self) -> None:
         at_least("interval", self.interval, 1)
@@ -232,9 +241,3 @@ class SupervisedSettings:
             ConfigurationError: A key is unknown or missing, or a value cannot work.
         """
         return read_table(cls, table, source)
-
-
-def at_least(name: str, value: int, least: int) -> None:
-    """Raise ConfigurationError for a number that is too small."""
-    if value < least:
-        raise ConfigurationError(f"'{name}' is {value}; at least {least} is needed")

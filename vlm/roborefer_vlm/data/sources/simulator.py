@@ -25,7 +25,7 @@ class SimulatorSource:
     take up space and hide others, and nobody has a word for them.
 
     Pictures are drawn in the process and thread that asks; a graphics context is kept for the
-    next shot.
+    next shot. Worker processes must be spawned, or forked before the first shot.
     """
 
     def __init__(
@@ -73,7 +73,8 @@ class SimulatorSource:
         Raises:
             SourceError: The index is not one of 0 to count - 1, or no scene that was drawn for it
                 shows enough things.
-            ConfigurationError: roborefer_sim is not installed, or cannot draw here.
+            ConfigurationError: roborefer_sim is not installed or cannot draw here, or this process
+                was forked from one that had taken shots.
         """
         if not 0 <= index < self.count:
             raise SourceError(f"shot {index} of source '{self.name}': it has {self.count} shots")

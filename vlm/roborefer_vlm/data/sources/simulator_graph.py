@@ -25,6 +25,8 @@ from roborefer_vlm.types import Intrinsics
 
 # A dish that is lower inside, at scale 1, carries things rather than holds them, metres.
 LEAST_DEPTH_M = 0.03
+# What is not level with the table's top is its side or the floor, metres.
+LEVEL_M = 0.004
 # Things that lie on their side, and things that plainly stand.
 LYING = frozenset({"marker", "banana"})
 UPRIGHT = frozenset({"bottle", "carton", "cereal_box", "soda_can", "soup_can"})
@@ -99,16 +101,11 @@ def _camera_of(cell: Cell) -> Camera:
 
 def _table_of(wanted: int, cell: Cell, picture: Picture) -> Surface:
     (x0, y0), (x1, y1) = cell.layout.table_low, cell.layout.table_high
-    # Table and floor are both of the world's body; the table's top lies at z = 0.
-    camera = _camera_of(cell)
-    rows, columns = np.nonzero((picture.bodies == 0) & (picture.depth_m > 0))
-    depth = picture.depth_m[rows, columns].astype(float)
-    k = camera.intrinsics
-    rays = np.stack([(columns - k.cx) / k.fx, (rows - k.cy) / k.fy, np.ones(len(rows))], axis=1)
-    heights = camera.to_scene(rays * depth[:, None])[:, 2]
-    mask = np.zeros(picture.bodies.shape, bool)
-    # What is not level with the top is the table's side, or the floor.
-    flat = np.abs(heights) < 0.004
-    mask[rows[flat], columns[flat]] = True
+    # Table and floor are both of the world's body; only the top lies at z = 0.
+    pose, k = cell.layout.camera.t_world_optical, pinhole_of(cell.layout.camera)
+    across = pose[2, 0] / k.fx * (np.arange(k.width) - k.cx)
+    down = pose[2, 1] / k.fy * (np.arange(k.height) - k.cy)
+    heights = (across + down[:, None] + pose[2, 2]) * picture.depth_m + pose[2, 3]
+    mask = (picture.bodies == 0) & (picture.depth_m > 0) & (np.abs(heights) < LEVEL_M)
     outline = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
     return Surface(wanted, "table", 0.0, outline, mask)

@@ -29,6 +29,9 @@ TRIES = 12
 LEAST_SHARE = 0.0005
 # Keeps the random numbers of the splits apart.
 _SPLITS = {SceneSplit.TRAINING: 0, SceneSplit.HELD_OUT: 1}
+# Processes that have drawn: this one, and those it was forked from. OpenGL's threads do not live
+# on in a fork, which would wait for them for ever.
+_DREW: set[int] = set()
 
 
 class SceneStudio:
@@ -39,6 +42,11 @@ class SceneStudio:
         self._library = library_of(settings.split)
         self._camera: Photographer | None = None
         self._owner = (os.getpid(), threading.get_ident())
+        if _DREW - {os.getpid()}:
+            raise ConfigurationError(
+                "this process was forked from one that had drawn pictures already; start worker"
+                " processes by 'spawn' or 'forkserver', or before the first shot"
+            )
 
     @property
     def mine(self) -> bool:
@@ -89,6 +97,7 @@ class SceneStudio:
         cell = Cell(table.placed, replace(table.layout, camera=look.place))
         try:
             if self._camera is None:
+                _DREW.add(os.getpid())
                 self._camera = photographer(cell)
             else:
                 self._camera.turn_to(cell)

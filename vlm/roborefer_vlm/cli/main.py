@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from roborefer_vlm.cli import bench, data, doctor, exits, point, serve, train
+from roborefer_vlm.cli import bench, data, doctor, exits, new, point, serve, train
 from roborefer_vlm.exceptions import ReferringError
 
 _ABOUT = "Spatial referring: from a picture and a sentence to points with reasons."
@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
       --intrinsics camera.json --out answer.png
   roborefer serve --engine roborefer:checkpoints/RoboRefer-2B-SFT
   roborefer bench refspatial data/RefSpatial-Bench --url http://127.0.0.1:25547 --out runs/2b
+  roborefer new runs/small/start --records data/sim/chain_qa.json
   roborefer train sft_2b.toml --dry-run
   roborefer data make --source sim --scenes 1000 --out data/sim
   roborefer doctor --checkpoint checkpoints/RoboRefer-2B-SFT
@@ -34,6 +35,7 @@ _COMMANDS = {
     "point": (point, "point at what a sentence means in a picture"),
     "serve": (serve, "answer queries over HTTP"),
     "bench": (bench, "run a benchmark and report on it"),
+    "new": (new, "write a small checkpoint with random weights"),
     "train": (train, "train a checkpoint"),
     "data": (data, "make training data, and look at what was made"),
     "doctor": (doctor, "check this installation and what it can reach"),

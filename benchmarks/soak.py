@@ -108,6 +108,7 @@ def main() -> int:
     os.environ["ROS_DOMAIN_ID"] = str(100 + os.getpid() % 100)
     codes: Counter[int] = Counter()
     broken: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
     plain_done = plain = after_done = 0
     memory: dict[str, list[float]] = {}
     graph = Graph(args.engine, args.factor, console=True)
@@ -138,6 +139,10 @@ def main() -> int:
                     plain += 1
                     plain_done += code == 0
                     after_done += was_broken and code == 0
+                    if code:
+                        failed.append({"task": number, "code": code, "message": message[:120]})
+                        # As somebody at the robot would: empty hand, and the things in reach.
+                        truth.set_table(table())
                 was_broken = bool(fault)
                 for name, used in graph.memory_mb().items():
                     memory.setdefault(name, []).append(used)
@@ -155,7 +160,10 @@ def main() -> int:
         "soak_processes_left": graph.left_over(),
         "soak_codes": {str(code): n for code, n in codes.items()},
         "soak_memory_growth_by_process_mb": {n: round(g, 1) for n, g in growth.items()},
+        "soak_memory_mb": {n: [round(v) for v in m[:: max(len(m) // 10, 1)]]
+                           for n, m in memory.items()},
         "soak_broken": broken,
+        "soak_failed": failed,
         "conditions": {
             "quick": args.quick, "engine": args.engine, "a_fault_every": every,
             "real_time_factor": args.factor,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from roborefer_grasping.core.gripper import Gripper
 from roborefer_grasping.core.kinematics import forward
-from roborefer_grasping.core.planning import embedded
+from roborefer_grasping.core.planning import embedded, search
 from roborefer_grasping.core.planning.embedded import EmbeddedPlanner
 from roborefer_grasping.core.planning.interface import PlanRequest, Status
 from roborefer_grasping.core.planning.search import find_paths
@@ -52,6 +52,15 @@ def test_a_way_around_a_wall_is_found():
     assert result.status is Status.OK
     np.testing.assert_allclose(result.trajectory.positions[[0, -1]], [START, GOAL], atol=1e-9)
     assert set(result.stages_s) == {"goals", "search", "timing", "verify"}
+
+
+def test_attempts_may_go_on_for_as_long_as_there_is_time():
+    checker = planner().checker
+    until = monotonic() + 20.0
+
+    path = search._attempt(checker, START, GOAL[None], 1.0, 5000, until)
+
+    np.testing.assert_allclose(path[[0, -1]], [START, GOAL], atol=1e-6)
 
 
 def test_the_answer_tells_which_goal_it_reaches():

@@ -233,6 +233,16 @@ def test_undo_puts_things_back_where_they_were(bench):
     assert {step.state for step in first.steps} == {StepState.UNDONE}
 
 
+def test_what_is_in_the_hand_already_is_not_picked_again(bench):
+    bench.run("pick the red mug")
+    bench.run("find the plate")
+
+    task = bench.run("put the red mug on the plate")
+
+    assert task.state is TaskState.SUCCEEDED
+    assert [step.verb for step in task.steps] == [Verb.PLACE]
+
+
 def test_again_does_the_same_steps(bench):
     bench.run("find the plate")
 

@@ -140,6 +140,16 @@ def test_a_phrase_that_fits_two_nouns_has_two_readings():
             Context(target="the mug"),
             "pick the can | place next to the mug",
         ),
+        (
+            "put the Red Mug on the tray",
+            Context(holding=True, target="the plate", held="the red mug"),
+            "place on the tray",
+        ),
+        (
+            "put the plate on the tray",
+            Context(holding=True, target="the plate", held="the red mug"),
+            "pick the plate | place on the tray",
+        ),
         ("hand it to me", Context(holding=True, target="the mug"), "hand"),
         ("pick it up", Context(target="the mug"), "pick the mug"),
     ],

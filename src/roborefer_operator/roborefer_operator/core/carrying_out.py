@@ -74,7 +74,10 @@ class Needs(StepLeaf):
             return ""
         holding = self.ports.holding()
         if self.step.verb is Verb.PICK and holding:
-            return f"cannot {self.step.words} because the gripper holds something already"
+            return (
+                f"cannot {self.step.words} because the gripper holds something already; say where"
+                " to put it"
+            )
         if self.step.verb in (Verb.PLACE, Verb.HAND_OVER) and not holding:
             return f"cannot {self.step.words} because the gripper is empty"
         return ""

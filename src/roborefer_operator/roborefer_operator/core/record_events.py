@@ -46,6 +46,7 @@ def shot_of(task: TaskRun, details: Details) -> Shot:
             "holding": task.context.holding,
             "target": task.context.target,
             "place": task.context.place,
+            "held": task.context.held,
         },
         "state": task.state.name.lower(),
         "ended": task.state.ended,
@@ -142,7 +143,9 @@ def reading_to_json(found: Utterance) -> dict[str, Any]:
 
 def context_from_json(data: Mapping[str, Any]) -> Context:
     """Read what the grammar knew."""
-    return Context(bool(data["holding"]), str(data["target"]), str(data["place"]))
+    # Records of older versions do not name what was held.
+    held = str(data.get("held", ""))
+    return Context(bool(data["holding"]), str(data["target"]), str(data["place"]), held)
 
 
 def _step(step: Step) -> list[str]:

@@ -17,9 +17,11 @@ from roborefer_operator.exceptions import Reason, TaskFailure
 
 def context_of(tasks: Sequence[TaskRun], holding: bool) -> Context:
     """Return what "it" and "there" stand for after these tasks, oldest first."""
-    target = place = ""
+    target = place = held = ""
     for task in tasks:
         for step in task.steps:
+            if step.state is StepState.SUCCEEDED and step.verb is Verb.PICK:
+                held = step.phrase
             if step.state in (StepState.PENDING, StepState.SKIPPED) and step.reference is None:
                 continue
             if step.back:
@@ -28,7 +30,7 @@ def context_of(tasks: Sequence[TaskRun], holding: bool) -> Context:
                 place = step.phrase
             elif step.phrase:
                 target = step.phrase
-    return Context(holding, target, place)
+    return Context(holding, target, place, held if holding else "")
 
 
 def understand(task: TaskRun, before: Sequence[TaskRun], ports: Ports) -> None:

@@ -132,7 +132,7 @@ def _attempt(
     space = _space(checker, start, goals, room)
     information = base.SpaceInformation(space)
     looked_at, most = 0, _LOOKS * attempt
-    step = max(FINE_STEP, EDGE_STEP / 2 ** (attempt - 1))
+    step = max(FINE_STEP, EDGE_STEP * 0.5 ** (attempt - 1))
 
     def is_free(state: object) -> bool:
         nonlocal looked_at

@@ -24,20 +24,21 @@ def resolve(steps: list[Step], context: Context) -> tuple[Step, ...]:
     done: list[Step] = []
     # What "it" stands for: the thing in the hand, and within the words for its place another one.
     target, other, place = context.target, "", context.place
-    holding = context.holding
+    holding, held = context.holding, context.held
     for number, step in enumerate(steps):
         phrase = step.phrase
         is_pronoun = phrase.lower() in PRONOUNS
         if step.verb is Verb.PICK:
             follows = steps[number + 1].verb if number + 1 < len(steps) else None
-            if is_pronoun and holding and follows in _LETTING_GO:
+            is_held = is_pronoun or (held and phrase.lower() == held.lower())
+            if is_held and holding and follows in _LETTING_GO:
                 continue
             if is_pronoun:
                 phrase = _needed(target, phrase, "thing")
             else:
                 phrase = without_pronouns(phrase, target)
                 target, other = phrase, target
-            holding = True
+            holding, held = True, phrase
         elif step.verb is Verb.PLACE:
             if _THERE.fullmatch(phrase):
                 phrase = _needed(place, phrase, "place")

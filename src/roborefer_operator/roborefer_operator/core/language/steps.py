@@ -81,8 +81,10 @@ class Context:
         holding: Whether something is in the gripper.
         target: Words for the thing of the last step, without pronouns; "" if there is none.
         place: Words for the last place; "" if there is none.
+        held: Words by which the thing in the gripper was picked; "" if that is not known.
     """
 
     holding: bool = False
     target: str = ""
     place: str = ""
+    held: str = ""

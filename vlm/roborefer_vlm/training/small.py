@@ -34,7 +34,8 @@ _LONGEST = 2048
 # What answers are made of, beside the words of the questions.
 _ANSWERS = (
     "[(0.245, 0.147)]",
-    "<think> [Position] [the red mug]: [(0.245, 0.147)]\n[Orientation] [the handle of it]: (1.000, 0.000, -0.500)\n[Size] [the box]: 0.12 </think><answer>[(0.412, 0.520)]</answer>",
+    "<think> [Position] [the red mug]: [(0.245, 0.147)]\n[Orientation] [the handle of it]:"
+    " (1.000, 0.000, -0.500)\n[Size] [the box]: 0.12 </think><answer>[(0.412, 0.520)]</answer>",
     "Step1: [Position] [the leftmost box] Point (0.129, 0.617). Step2: [Size] [the cup] 0.10.",
     "yes no Yes No (A) (B) 0.25 m 12 degrees",
 )
@@ -126,7 +127,7 @@ def new_small(
         tokenizer.save(folder / parts.LLM)
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be written: {error}") from error
-    config = RoboReferConfig.fromconfigurations(configurations(shape, tokenizer), folder)
+    config = RoboReferConfig.from_files(configurations(shape, tokenizer), folder)
     vocabulary = Vocabulary.from_tokenizer(tokenizer, config)
     network = random_model(config, vocabulary, dtype=dtype, seed=seed)
     save_checkpoint(network, folder)

@@ -110,7 +110,7 @@ def test_same_seed_gives_the_same_weights_and_another_one_others(tmp_path: Path)
 def test_the_one_that_ships_is_below_60_mb() -> None:
     tokenizer = learn_tokenizer(["Point to the red mug."], 300)
     shape = SmallShape()
-    config = RoboReferConfig.fromconfigurations(configurations(shape, tokenizer))
+    config = RoboReferConfig.from_files(configurations(shape, tokenizer))
     network = build_without_weights(config, Vocabulary.from_tokenizer(tokenizer, config))
     known = network.llm.model.embed_tokens.weight
     missing = (shape.tokens + 10 - len(known)) * known.shape[1]

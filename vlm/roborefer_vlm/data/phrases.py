@@ -21,7 +21,7 @@ from roborefer_vlm.data.truth import DIRECTIONS, Truth
 from roborefer_vlm.data.views import Fact
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array
-from roborefer_vlm.scenes.program import Constraint, Order, OrderKey, Thing
+from roborefer_vlm.scenes.program import Anchor, Constraint, Order, OrderKey, Thing
 
 # How often a phrase is tried before a thing counts as not referrable that way.
 MOST_TRIES = 6
@@ -315,11 +315,19 @@ class _Author:
 def plain_frames(phrase: Thing) -> bool:
     """Tell whether it is plain what "from its own perspective" belongs to.
 
-    In words a frame could be that of every direction before it, so a phrase with a frame of its
-    own has one direction only.
+    In words a frame could be that of every direction before it, and "its" that of every thing,
+    so a phrase with a frame of its own has one direction, from an anchor that has no anchors.
     """
-    frames = [c.frame for c in constraints_in(phrase) if c.relation in DIRECTIONS]
-    return len(frames) < 2 or not {Frame.OBJECT, Frame.WORLD} & set(frames)
+    told = [c for c in constraints_in(phrase) if c.relation in DIRECTIONS]
+    framed = [c for c in told if c.frame in (Frame.OBJECT, Frame.WORLD)]
+    simple = all(_count_anchors(anchor) == 0 for c in framed for anchor in c.anchors)
+    return not framed or (len(told) == 1 and simple)
+
+
+def _count_anchors(anchor: Anchor) -> int:
+    if not isinstance(anchor, Thing):
+        return 0
+    return len(anchor.constraints) + sum(order.anchor is not None for order in anchor.orders)
 
 
 def constraints_in(phrase: Thing) -> Iterator[Constraint]:

@@ -23,7 +23,12 @@ from roborefer_vlm.training.settings import DataSettings
 
 
 class Mixture(Dataset[Sample | RecordError]):
-    """All data sets in a row; a record that cannot be used comes as its error."""
+    """All data sets in a row; a record that cannot be used comes as its error.
+
+    Attributes:
+        datasets: One per file and way of reading it.
+        repeats: How often the records of each come in one epoch.
+    """
 
     def __init__(self, data: Sequence[DataSettings], processor: Processor) -> None:
         """Read and check the records of every data set.
@@ -32,14 +37,18 @@ class Mixture(Dataset[Sample | RecordError]):
             RecordError: A record is not as it must be.
             ConfigurationError: The network cannot be trained on a data set.
         """
-        self.datasets = [
-            SpatialDataset(one.records, processor, one.images, one.depths, one.supervision)
-            for one in data
-        ]
-        for one, dataset in zip(data, self.datasets, strict=True):
-            if not len(dataset):
-                raise RecordError(str(one.records), "-", "", "the file holds no record")
-        self.repeats = [one.repeat for one in data]
+        self.datasets: list[SpatialDataset] = []
+        self.repeats: list[int] = []
+        for one in data:
+            folders = [one.depths, None] if one.also_without else [one.depths]
+            for depths in folders:
+                dataset = SpatialDataset(
+                    one.records, processor, one.images, depths, one.supervision
+                )
+                if not len(dataset):
+                    raise RecordError(str(one.records), "-", "", "the file holds no record")
+                self.datasets.append(dataset)
+                self.repeats.append(one.repeat)
         self._ends = np.cumsum([len(dataset) for dataset in self.datasets])
 
     def __len__(self) -> int:

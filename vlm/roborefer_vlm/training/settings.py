@@ -67,18 +67,24 @@ class DataSettings:
         records: JSON file, see `roborefer_vlm.training.samples`.
         images: Folder that names of pictures are relative to.
         depths: The same for depth; absent reads every record without depth.
-        repeat: How often each record comes in one epoch.
+        also_without: Read every record twice, with depth and without.
+        repeat: How often each record, each way, comes in one epoch.
         supervision: How the learnt tokens are found.
     """
 
     records: Path
     images: Path
     depths: Path | None = None
+    also_without: bool = False
     repeat: int = 1
     supervision: Supervision = Supervision.SPANS
 
     def __post_init__(self) -> None:
         at_least("repeat", self.repeat, 1)
+        if self.also_without and self.depths is None:
+            raise ConfigurationError(
+                "'also_without' is true, but without 'depths' nothing is read with depth"
+            )
 
 
 @dataclass(frozen=True)

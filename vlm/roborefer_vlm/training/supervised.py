@@ -54,9 +54,10 @@ def plan(table: Mapping[str, Any], source: str) -> str:
     lines += [f"{one.part:18}{one.weights:>14,}{one.learning:>14,}" for one in sizes]
     total, learning = sum(one.weights for one in sizes), sum(one.learning for one in sizes)
     lines += [f"{'all':18}{total:>14,}{learning:>14,}", ""]
-    for data, dataset in zip(settings.data, mixture.datasets, strict=True):
-        depth = "RGB-D" if data.depths is not None else "RGB"
-        lines.append(f"{len(dataset):>10,} x {data.repeat} {depth:5} {data.records}")
+    for dataset, repeat in zip(mixture.datasets, mixture.repeats, strict=True):
+        way = "RGB-D" if dataset.depth_folder is not None else "RGB"
+        source = dataset.records[0].source
+        lines.append(f"{len(dataset):>10,} x {repeat} {way:5} {source}")
     lines.append(
         f"{steps:,} steps of {per_step} samples ({batch.samples} x {batch.accumulation} x"
         f" {processes} processes), {steps * per_step / mixture.epoch_length:.2f} epochs of"

@@ -40,8 +40,7 @@ def settings(golden, tmp_path):
                 "gradient_checkpointing": False,
             },
             "data": [
-                {"records": records, "images": images, "depths": images},
-                {"records": records, "images": images},
+                {"records": records, "images": images, "depths": images, "also_without": True},
             ],
             "optimizer": {"learning_rate": 1e-3},
             "batch": {"samples": 1, "accumulation": 2, "steps": 6},

@@ -168,6 +168,10 @@ class Library:
 
     things: Mapping[str, Thing]
     palette: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    # What was made before: random tables ask for the same makes again and again.
+    _made: dict[tuple[str, str, float], Make] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def thing(self, key: str) -> Thing:
         """Return the thing of this name.
@@ -187,11 +191,16 @@ class Library:
         """
         thing = self.thing(key)
         color = thing.colors[0] if color is None else color
+        scale = thing.scales[0] if scale is None else float(scale)
+        if (key, color, scale) not in self._made:
+            self._made[key, color, scale] = self._make(thing, color, scale)
+        return self._made[key, color, scale]
+
+    def _make(self, thing: Thing, color: str, scale: float) -> Make:
         if color not in self.palette:
             raise LibraryError(f"no colour '{color}'; known are {', '.join(self.palette)}")
-        scale = thing.scales[0] if scale is None else float(scale)
         if not 0.2 <= scale <= 5:
-            raise LibraryError(f"scale {scale} of '{key}' is not within 0.2 and 5")
+            raise LibraryError(f"scale {scale} of '{thing.key}' is not within 0.2 and 5")
         solids: list[Solid] = []
         for part in thing.parts:
             name = color if part.color == "body" else part.color

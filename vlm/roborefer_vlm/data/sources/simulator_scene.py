@@ -137,23 +137,24 @@ def _stack(
 ) -> tuple[list[Placed], list[int | None]]:
     """Put some of the things that stand on the table on others with a flat top."""
     placed, carriers = list(placed), list(carriers)
+    tops = [_flat_top(thing.make) for thing in placed]
     for index in range(len(placed)):
         thing = placed[index]
         if carriers[index] is not None or index in carriers or thing.make.thing.rolls:
             continue
         bases = [
             i
-            for i, base in enumerate(placed)
+            for i, top in enumerate(tops)
             if i != index
             and carriers[i] is None
             and i not in carriers
-            and thing.make.footprint_radius <= OVERHANG * _flat_top(base.make)
+            and thing.make.footprint_radius <= OVERHANG * top
         ]
         if bases and named(thing.make) and rng.random() < chance:
             base = int(rng.choice(bases))
             x, y, _ = placed[base].position
-            top = float(placed[base].make.bounds[1][2])
-            placed[index] = replace(thing, position=(x, y, top))
+            height = float(placed[base].make.bounds[1][2])
+            placed[index] = replace(thing, position=(x, y, height))
             carriers[index] = base
     return placed, carriers
 
@@ -164,8 +165,8 @@ def _flat_top(make: Make) -> float:
         return 0.0
     highest = max(make.solids, key=lambda solid: float(solid.bounds[1][2]))
     low, high = highest.bounds
-    level = np.allclose(highest.rotation, np.eye(3)) and highest.shape in {"box", "cylinder"}
-    central = np.allclose(highest.center[:2], 0.0, atol=1e-6)
+    level = highest.rotation[2, 2] > 1 - 1e-9 and highest.shape in {"box", "cylinder"}
+    central = np.abs(highest.center[:2]).max() < 1e-6
     return float((high - low)[:2].min() / 2) if level and central else 0.0
 
 

@@ -28,7 +28,8 @@ class SceneSplit(StrEnum):
 
 # Things (keys of roborefer_sim's library) in colours that no training picture shows. Each of these
 # things occurs in training in other colours, and each colour on other things, so only the
-# composition is new.
+# composition is new. Things that share a noun ("can", "cup", "dish") share what is held out too,
+# so the words never came together either.
 UNSEEN = frozenset(
     {
         ("apple", "yellow"),
@@ -39,14 +40,14 @@ UNSEEN = frozenset(
         ("bowl", "red"),
         ("brick", "white"),
         ("carton", "orange"),
-        ("cereal_box", "brown"),
-        ("cup", "green"),
-        ("jar", "purple"),
+        ("cereal_box", "blue"),
+        ("cup", "purple"),
+        ("jar", "brown"),
         ("marker", "black"),
         ("mug", "yellow"),
         ("plate", "green"),
         ("soda_can", "orange"),
-        ("soup_can", "blue"),
+        ("soup_can", "orange"),
         ("sponge", "pink"),
     }
 )

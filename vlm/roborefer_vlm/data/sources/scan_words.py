@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What the labels of scanned rooms say: a noun, structure of the room, or nothing."""
+
+from __future__ import annotations
+
+# Parts of the room are no things; the floor becomes a surface.
+FLOOR = "floor"
+STRUCTURE = frozenset({FLOOR, "wall", "ceiling", "door frame", "window frame"})
+# Labels that name nothing in particular: such things fill space, but nobody can refer to them.
+_GENERIC = frozenset(
+    {"", "object", "unknown", "other", "others", "misc", "bbox", "otherprop", "otherfurniture"}
+)
+# The last word of what usually has a level top that things stand on.
+_FLAT_TOPS = frozenset(
+    {"table", "desk", "counter", "countertop", "shelf", "shelves", "workbench", "nightstand"}
+    | {"stand", "dresser", "cabinet"}
+)
+# The last word of what things can be in.
+_HOLLOW = frozenset({"bowl", "basket", "bin", "sink", "bathtub", "bucket", "crate", "pot"})
+
+
+def noun_of(label: str) -> str:
+    """Return the noun of a label: "Cup_2" style marks, clauses and the full stop are left out.
+
+    "Orange juice carton with orange and white colors." becomes "orange juice carton" and
+    "night_stand" becomes "night stand"; labels that name nothing become "".
+    """
+    words = label.replace("_", " ").strip().rstrip(".").lower()
+    for clause in (",", " with ", " that ", "("):
+        words = words.split(clause)[0]
+    parts = words.split()
+    while parts and parts[-1].isdigit():
+        parts.pop()
+    noun = " ".join(parts)
+    return "" if noun in _GENERIC else noun
+
+
+def has_flat_top(noun: str) -> bool:
+    """Tell whether things usually stand on top of what has this name."""
+    return noun.split(" ")[-1] in _FLAT_TOPS
+
+
+def is_hollow(noun: str) -> bool:
+    """Tell whether things can be inside of what has this name."""
+    return noun.split(" ")[-1] in _HOLLOW

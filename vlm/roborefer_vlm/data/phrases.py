@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from roborefer_vlm.data.clarity import NO, YES
-from roborefer_vlm.data.facts import FactSpec, fact_table
+from roborefer_vlm.data.facts import FactSpec, FactTable, fact_table
 from roborefer_vlm.data.matching import ANYTHING, COLOR_FROM
 from roborefer_vlm.data.meaning import MOST_STEPS, fits, means_only, steps_of
 from roborefer_vlm.data.truth import DIRECTIONS, Truth
@@ -81,7 +82,11 @@ class _Author:
     def __init__(self, truth: Truth, rng: np.random.Generator) -> None:
         self.truth = truth
         self.rng = rng
-        self.table = fact_table(truth)
+
+    @cached_property
+    def table(self) -> FactTable:
+        """What is true in the view; names without anchors do not need it."""
+        return fact_table(self.truth)
 
     def phrase(self, number: int, steps: int, taken: frozenset[int]) -> Thing | None:
         """Return a phrase of that many steps; anchors are none of those taken."""

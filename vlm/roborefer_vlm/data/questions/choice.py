@@ -53,9 +53,7 @@ _LETTERED = (
 )
 _MARKED = (
     Wording("marked", "Which of the marked things is {more}, {listed}?"),
-    Wording(
-        "drawn", "Things are marked in the picture. Which mark is on the one that is {more}: {listed}?"
-    ),
+    Wording("drawn", "Some things are marked. Which mark is on the one that is {more}: {listed}?"),
     Wording("held_out_drawn", "Of what is marked, say what is {more}: {listed}."),
 )
 _MARKED_LETTERS = (

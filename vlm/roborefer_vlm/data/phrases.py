@@ -109,10 +109,11 @@ class _Author:
         """Return nouns that fit with and without the colour, in random order, usual ones first."""
         view, rng = self.truth.view, self.rng
         thing = self.truth.thing(number)
-        nouns = view.nouns.get(number, ()) or (thing.name,)
+        # What has no name is an object at least.
+        nouns = [noun for noun in view.nouns.get(number, ()) or (thing.name,) if noun]
         weighted = [(noun, 4.0 if i == 0 else 1.2) for i, noun in enumerate(nouns)]
         weighted += [(kind, 1.0) for kind in view.kinds.get(number, ())]
-        if not anchor:
+        if not anchor or not weighted:
             weighted.append((ANYTHING, 1.6))
         color = self._color(number)
         options = [(Thing(noun), weight) for noun, weight in weighted]

@@ -52,8 +52,9 @@ class Tally:
         self.count("answers", f"{kind}/{sort_of(example)}")
         self.count("words", f"{kind}/{len(example.question.split())}")
         for fact, name in (("relation", "relations"), ("frame", "frames")):
-            if example.facts.get(fact):
-                self.count(name, f"{kind}/{example.facts[fact]}")
+            told = example.facts.get(fact) or ()
+            for label in (told,) if isinstance(told, str) else told:
+                self.count(name, f"{kind}/{label}")
         if example.steps:
             self.count("steps", str(len(example.steps)))
             for step in example.steps:

@@ -174,13 +174,13 @@ def _wanted(truth: Truth, rng: np.random.Generator) -> Iterator[FactSpec]:
     yield from sides
     yield from (FactSpec(r, (a,)) for r in _COMPARISONS for a in anchors)
     yield from (FactSpec(r, (a,)) for r in _DIRECTLY for a in some())
-    for relation in (Relation.NEAR, Relation.FAR, Relation.BESIDE):
-        yield from (FactSpec(relation, (a,)) for a in some())
+    yield from (FactSpec(r, (a,)) for r in (Relation.NEAR, Relation.FAR) for a in some())
+    yield from (FactSpec(Relation.BESIDE, (a,)) for a in some(1))
     for relation in (Relation.ABOVE, Relation.BELOW):
         yield from (FactSpec(relation, (a,), Frame.IMAGE) for a in some())
     faced = [anchor for anchor in anchors if has_face(truth, anchor)]
     if Fact.FRONTS in trusts and any(has_face(truth, number) for number in truth.ids):
-        yield from (FactSpec(r, (a,), Frame.OBJECT) for r in SIDES for a in some(4, faced))
+        yield from (FactSpec(r, (a,), Frame.OBJECT) for r in SIDES for a in some(2, faced))
         yield from (FactSpec(r, (a,)) for r in (Relation.FACE, Relation.BACK) for a in anchors)
     left = axes_of(viewer, truth.scene).left
     if left @ axes_of(Frame.WORLD, truth.scene).left > _ALIGNED:

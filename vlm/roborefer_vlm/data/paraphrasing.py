@@ -40,7 +40,7 @@ _ORDINALS = ("zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "
 PLURAL_ONLY = frozenset(("scissors", "tongs", "glasses", "pliers", "headphones", "tweezers"))
 _IRREGULAR = {"knife": "knives", "loaf": "loaves", "leaf": "leaves", "shelf": "shelves"}
 _IRREGULAR |= {"tomato": "tomatoes", "potato": "potatoes", "mango": "mangoes", "box": "boxes"}
-_UNCOUNTED = frozenset(("fruit", "food", "tableware", "cutlery", "kitchenware", "drink"))
+_UNCOUNTED = frozenset(("fruit", "food", "tableware", "cutlery", "kitchenware"))
 # Silent letters, and vowels that sound like consonants.
 _AN = ("hour", "honest")
 _A = ("uni", "use", "usu", "eu", "one", "ukulele", "utensil")

@@ -25,7 +25,7 @@ from roborefer_vlm.scenes.graph import Array
 from roborefer_vlm.scenes.program import Anchor, Constraint, Order, OrderKey, Thing
 
 # How often a phrase is tried before a thing counts as not referrable that way.
-MOST_TRIES = 6
+MOST_TRIES = 3
 # How many nouns, and how many facts for each, are looked at in one try.
 MOST_BASES = 3
 MOST_FACTS = 3
@@ -205,11 +205,13 @@ class _Author:
         return None
 
     def _mixed(self, rows: np.ndarray) -> list[int]:
-        """Return some facts in random order, one of each kind before the next of any."""
-        drawn = self.rng.permutation(rows)
-        _, first = np.unique(self.table.kinds[drawn], return_index=True)
-        once = drawn[first]
-        return [int(row) for row in self.rng.permutation(once)[:MOST_FACTS]]
+        """Return some facts in random order, each of another kind, all kinds alike."""
+        if not len(rows):
+            return []
+        kinds = self.table.kinds
+        drawn = self.rng.permutation(rows).tolist()
+        one_of_each = list({int(kinds[row]): row for row in drawn}.values())
+        return [one_of_each[i] for i in self.rng.permutation(len(one_of_each))[:MOST_FACTS]]
 
     def _by_one(
         self, base: Thing, rows: np.ndarray, steps: int, taken: frozenset[int]

@@ -155,7 +155,7 @@ def _groups(truth: Truth, rng: np.random.Generator) -> list[Thing]:
     nouns = [ANYTHING]
     for thing in view.scene.objects:
         nouns += [*view.nouns.get(thing.id, (thing.name,))[:1], *view.kinds.get(thing.id, ())]
-    nouns = list(dict.fromkeys(nouns))
+    nouns = list(dict.fromkeys(filter(None, nouns)))
     colors: list[str] = []
     if Fact.COLORS in view.trusts:
         colors = list(dict.fromkeys(c for t in view.scene.objects for c in sorted(t.colors)))

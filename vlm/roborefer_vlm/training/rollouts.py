@@ -14,12 +14,12 @@ import torch
 from torch.utils.data import Dataset
 
 from roborefer_vlm.data.examples import KeyStep
-from roborefer_vlm.exceptions import PictureError, QueryError, RecordError
+from roborefer_vlm.exceptions import ConfigurationError, PictureError, QueryError, RecordError
 from roborefer_vlm.model.inputs import ModelInput
 from roborefer_vlm.model.network import RoboReferModel
 from roborefer_vlm.model.processor import Processor
 from roborefer_vlm.picture_files import Source, picture_size
-from roborefer_vlm.training.labels import IGNORED
+from roborefer_vlm.training.labels import IGNORED, Supervision
 from roborefer_vlm.training.rewards import Goal, Reward, RewardSettings, reward_of
 from roborefer_vlm.training.samples import Record, SpatialDataset
 from roborefer_vlm.types import PerceptionType, Sampling
@@ -30,11 +30,13 @@ class Task:
     """A question and what a right answer would say.
 
     Attributes:
+        source: File that its record stands in.
         name: Id of its record.
         inputs: The prompt, up to where the answer begins.
         goal: What is right.
     """
 
+    source: str
     name: str
     inputs: ModelInput
     goal: Goal
@@ -71,32 +73,35 @@ class Group:
 
 
 class TaskDataset(Dataset[Task]):
-    """Records with a known point, as questions; see `SpatialDataset` for the files.
+    """The records of a data set as questions.
 
     Beside what is learnt from in supervised training, a record needs `point`, x and y from 0 to
     1, and may have `steps`, a list of {"perception", "target", "value"}. Of a conversation with
     several questions the first is asked.
     """
 
-    def __init__(
-        self,
-        path: str | Path,
-        processor: Processor,
-        image_folder: str | Path,
-        depth_folder: str | Path | None = None,
-    ) -> None:
-        """Read and check the records; pictures are read when their task is asked for.
+    def __init__(self, samples: SpatialDataset) -> None:
+        """Read and check what supervised training does not look at.
+
+        Args:
+            samples: The data set; labels must be those of `Supervision.SPANS`.
 
         Raises:
-            RecordError: A record cannot be used or has no point; it is named, none is left out.
-            ConfigurationError: The network cannot be trained on this.
+            RecordError: A record has no point or no picture; it is named, and none is left out.
+            ConfigurationError: The labels are others.
         """
-        self.samples = SpatialDataset(path, processor, image_folder, depth_folder)
-        # Read a second time for what supervised training does not look at.
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
+        if samples.supervision is not Supervision.SPANS:
+            raise ConfigurationError(
+                f"'supervision' is {samples.supervision}; {Supervision.SPANS} tells where answers"
+                " begin"
+            )
+        self.samples = samples
+        # All records of a data set stand in one file, whose form has been checked already.
+        source = samples.records[0].source if samples.records else None
+        entries = json.loads(Path(source).read_text(encoding="utf-8")) if source else []
         self._truths = [
             _read_truth(record, entry)
-            for record, entry in zip(self.samples.records, entries, strict=True)
+            for record, entry in zip(samples.records, entries, strict=True)
         ]
 
     def __len__(self) -> int:
@@ -106,12 +111,10 @@ class TaskDataset(Dataset[Task]):
         """Read the pictures of a record and ask its first question.
 
         Raises:
-            RecordError: A picture is missing or broken, or the record has none.
+            RecordError: A picture is missing or broken.
         """
         sample = self.samples[index]
         record = sample.record
-        if not record.images:
-            raise RecordError(record.source, record.name, "image", "a point needs a picture")
         file = self.samples.image_folder / record.images[0]
         point, steps = self._truths[index]
         try:
@@ -120,7 +123,7 @@ class TaskDataset(Dataset[Task]):
             raise RecordError(record.source, record.name, "point", str(error)) from error
         answer = int((sample.labels != IGNORED).nonzero()[0])
         inputs = replace(sample.inputs, input_ids=sample.inputs.input_ids[:answer])
-        return Task(record.name, inputs, goal)
+        return Task(record.source, record.name, inputs, goal)
 
 
 def draw_groups(
@@ -193,6 +196,8 @@ def _mixed_seed(*numbers: int) -> int:
 def _read_truth(
     record: Record, entry: dict[str, Any]
 ) -> tuple[tuple[float, float], tuple[KeyStep, ...]]:
+    if not record.images:
+        raise RecordError(record.source, record.name, "image", "a point needs a picture")
     point = _numbers(record, "point", entry.get("point"))
     if len(point) != 2 or not all(0 <= value <= 1 for value in point):
         raise RecordError(

@@ -13,23 +13,26 @@ from roborefer_vlm.exceptions import ConfigurationError
 from roborefer_vlm.model import configuration as parts
 from roborefer_vlm.model.network import RoboReferModel
 
-DEPTH_ALIGN, SFT = "depth_align", "sft"
+DEPTH_ALIGN, SFT, RFT = "depth_align", "sft", "rft"
 
 # What learns unless the configuration says otherwise; parts that a network lacks are left out.
+_EVERYTHING = (
+    parts.LLM,
+    parts.VISION_TOWER,
+    parts.MM_PROJECTOR,
+    parts.DEPTH_TOWER,
+    parts.DEPTH_PROJECTOR,
+)
 _TRAINABLE = {
     DEPTH_ALIGN: (parts.DEPTH_PROJECTOR,),
-    SFT: (
-        parts.LLM,
-        parts.VISION_TOWER,
-        parts.MM_PROJECTOR,
-        parts.DEPTH_TOWER,
-        parts.DEPTH_PROJECTOR,
-    ),
+    SFT: _EVERYTHING,
+    RFT: _EVERYTHING,
 }
 # Modules with a `plan` and a `run`, see `Runner`; imported only when needed.
 _RUNNERS = {
     DEPTH_ALIGN: "roborefer_vlm.training.supervised",
     SFT: "roborefer_vlm.training.supervised",
+    RFT: "roborefer_vlm.training.reinforced",
 }
 
 
@@ -81,7 +84,7 @@ def prepare_parts(model: RoboReferModel, stage: str, trainable: Sequence[str] = 
 
     Args:
         model: The network; its modes and gradients are changed.
-        stage: depth_align or sft.
+        stage: depth_align, sft or rft.
         trainable: Parts that learn; empty takes those of the stage.
 
     Returns:

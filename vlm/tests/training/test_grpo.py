@@ -28,6 +28,7 @@ from roborefer_vlm.training.grpo import (
 )
 from roborefer_vlm.training.rewards import Goal, Reward
 from roborefer_vlm.training.rollouts import Attempt, Group, Task, TaskDataset, draw_groups
+from roborefer_vlm.training.samples import SpatialDataset
 
 
 @pytest.fixture
@@ -42,8 +43,8 @@ def tasks(golden: Path, processor: Processor) -> list[Task]:
     picture, depth = load_picture(images / "small.png"), load_depth(images / "small_depth.png")
     goal = Goal(picture.shape[1], picture.shape[0], (0.5, 0.5))
     return [
-        Task("rgbd", processor.prepare([picture], [depth], "Point to the cup."), goal),
-        Task("rgb", processor.prepare([picture], [], "Point to the free space."), goal),
+        Task("a.json", "rgbd", processor.prepare([picture], [depth], "Point to the cup."), goal),
+        Task("a.json", "rgb", processor.prepare([picture], [], "Point to the free space."), goal),
     ]
 
 
@@ -315,7 +316,7 @@ def test_task_is_the_prompt_that_supervised_training_has_seen(
     steps = [{"perception": "position", "target": "the cup", "value": [0.1, 0.2]}]
     path = write_records(tmp_path, golden, {"point": [0.1, 0.2], "steps": steps})
 
-    task = TaskDataset(path, processor, images, images)[0]
+    task = TaskDataset(SpatialDataset(path, processor, images, images))[0]
 
     expected = processor.prepare(
         [load_picture(images / "small.png")],
@@ -335,6 +336,7 @@ def test_task_is_the_prompt_that_supervised_training_has_seen(
         ({"point": [0.5]}, "point"),
         ({"point": [0.5, 1.5]}, "point"),
         ({"point": [True, 0.5]}, "point"),
+        ({"point": [0.5, 0.5], "image": [], "depth": []}, "image"),
         ({"point": [0.5, 0.5], "steps": {"a": 1}}, "steps"),
         ({"point": [0.5, 0.5], "steps": [{"perception": "smell", "target": "x"}]}, r"steps\[0\]"),
         (
@@ -347,9 +349,10 @@ def test_record_without_a_goal_is_named(
     tmp_path: Path, golden: Path, processor: Processor, entry: dict[str, object], field: str
 ) -> None:
     path = write_records(tmp_path, golden, entry)
+    samples = SpatialDataset(path, processor, golden / "images")
 
     with pytest.raises(RecordError, match=f"record one, field '{field}'"):
-        TaskDataset(path, processor, golden / "images")
+        TaskDataset(samples)
 
 
 @pytest.mark.parametrize(

@@ -26,20 +26,21 @@ from roborefer_vlm.types import BoolArray
 
 # Room that is left around what is said to fit, metres.
 CLEARANCE_M = 0.02
-# Nodes of the grid of places are this far apart, metres.
-CELL_M = 0.02
-# No point is farther than this from the next node.
-_SLACK_M = CELL_M * np.sqrt(0.5)
-# A place is in a direction beyond doubt from the first score on, and out of question up to the
-# second one.
-_CLEAR, _NEVER = 0.9, 0.05
+# Nodes of the grid of places are this far apart, metres; less near by.
+CELL_M, FINE_CELL_M = 0.02, 0.01
+# A place is in a direction beyond doubt from the first score on (within 27 degrees, 13 if
+# "directly"), and out of question up to the second one (85 degrees off; 30 if "directly").
+_CLEAR = 0.9
+_NEVER, _NEVER_DIRECTLY = 0.05, 0.5
 # What is said to fit is smaller by this share than what it has to fit on or into, what is said
 # not to fit is larger by it.
 SPARE = 0.1
+# Walls and handles leave at least this share of a vessel's narrower side open.
+_OPENING = 0.8
 # The top is level if this share of what is seen of it lies within a centimetre of it.
 _LEVEL_SHARE = 0.9
 _LEVEL_M = 0.01
-_FEWEST_PIXELS = 30
+_FEWEST_PIXELS, _MOST_PIXELS = 30, 1500
 
 
 @dataclass(frozen=True)
@@ -66,25 +67,35 @@ class Surroundings:
         reference: The thing; it stands on the platform.
         platform: What is free or taken.
         frame: Whose left, right, front and behind; OBJECT needs a reference with a front.
+        radius_m: How far from the reference places are looked at; None: half a metre, as
+            RoboSpatial does.
     """
 
     def __init__(
-        self, scene: Scene, reference: SceneObject, platform: Platform, frame: Frame
+        self,
+        scene: Scene,
+        reference: SceneObject,
+        platform: Platform,
+        frame: Frame,
+        radius_m: float | None = None,
     ) -> None:
         self.scene = scene
         self.reference = reference
         self.platform = platform
         self.frame = frame
+        self._radius = value("context_radius") if radius_m is None else radius_m
+        self._cell = CELL_M if radius_m is None else FINE_CELL_M
+        # No point is farther than this from the next node.
+        self._slack = self._cell * np.sqrt(0.5)
         self._scores: dict[Relation, Array] = {}
 
     @cached_property
     def nodes(self) -> Array:
         """Places on the platform around the reference, shape (N, 3)."""
         shape = footprint(self.reference)
-        radius = value("context_radius") + float(self.reference.box.size[:2].max()) / 2
-        low = np.maximum(shape.min(axis=0) - radius, self.platform.outline.min(axis=0))
-        high = np.minimum(shape.max(axis=0) + radius, self.platform.outline.max(axis=0))
-        x, y = (np.arange(a, b, CELL_M) for a, b in zip(low, high, strict=True))
+        low = np.maximum(shape.min(axis=0) - self._radius, self.platform.outline.min(axis=0))
+        high = np.minimum(shape.max(axis=0) + self._radius, self.platform.outline.max(axis=0))
+        x, y = (np.arange(a, b, self._cell) for a, b in zip(low, high, strict=True))
         columns, rows = np.meshgrid(x, y)
         level = np.full(columns.size, self.platform.height)
         return np.column_stack([columns.ravel(), rows.ravel(), level])
@@ -95,18 +106,19 @@ class Surroundings:
         return -depth_inside(self.nodes[:, :2], footprint(self.reference))
 
     @cached_property
-    def _edge(self) -> Array:
-        return depth_inside(self.nodes[:, :2], self.platform.outline)
+    def _bounds(self) -> Array:
+        """Distance of each node from the reference and from the edge, whichever is less."""
+        return np.minimum(self.gaps, depth_inside(self.nodes[:, :2], self.platform.outline))
 
     @cached_property
-    def _others(self) -> dict[int, Array]:
-        """Distance of each node from every other thing above the platform, by its id."""
-        return {
-            thing.id: -depth_inside(self.nodes[:, :2], footprint(thing))
+    def _others(self) -> list[tuple[int, float, Array]]:
+        """Every other thing above the platform: id, bottom, and its distance from each node."""
+        return [
+            (thing.id, thing.box.bottom, -depth_inside(self.nodes[:, :2], footprint(thing)))
             for thing in self.scene.objects
             if thing.id != self.reference.id
             and thing.box.top > self.platform.height + value("contact_blur")
-        }
+        ]
 
     @cached_property
     def _seen(self) -> BoolArray:
@@ -114,9 +126,12 @@ class Surroundings:
 
     def _direction(self, relation: Relation) -> Array:
         if relation not in self._scores:
-            places = Places.of_points(self.nodes)
             self._scores[relation] = direction_scores(
-                relation, self.scene, places, [self.reference], frame=self.frame
+                relation,
+                self.scene,
+                Places.of_points(self.nodes),
+                [self.reference],
+                frame=self.frame,
             )
         return self._scores[relation]
 
@@ -126,58 +141,129 @@ class Surroundings:
         """Tell whether a thing fits in a direction from the reference; None: it is not clear.
 
         It fits if there is a visible place clearly in that direction with room all around. It
-        does not if there is no room anywhere in that half of the surroundings, seen or unseen.
+        does not if there is no room anywhere on that side, seen or unseen.
 
         Args:
             thing: What is to be put there; where it stands now is free.
-            relation: LEFT, RIGHT, FRONT or BEHIND.
-            within_m: Most that may be between it and the reference; None: as far as RoboSpatial
-                looks, half a metre.
+            relation: LEFT, RIGHT, FRONT or BEHIND, or "directly" one of these.
+            within_m: Most that may be between it and the reference; None: as far as places are
+                looked at.
         """
         if not len(self.nodes):
             return None
         inner, outer = _radii(thing)
         top = self.platform.height + thing.box.top - thing.box.bottom
-        room = np.minimum(self.gaps, self._edge)
-        bottoms = {other.id: other.box.bottom for other in self.scene.objects}
-        for number, distance in self._others.items():
-            if number != thing.id and bottoms[number] < top:
+        room = self._bounds
+        for number, bottom, distance in self._others:
+            if number != thing.id and bottom < top:
                 room = np.minimum(room, distance)
         score = self._direction(relation)
+        if not (room > inner - self._slack).any():
+            best = int(room.argmax())
+            return Fitting(False, inner - float(room[best]) - self._slack)
         near = np.ones(len(room), bool) if within_m is None else self.gaps - inner <= within_m
-        fits = (score >= _CLEAR) & near & self._seen & (room >= outer + CLEARANCE_M)
+        fits = (score >= _CLEAR) & near & (room >= outer + CLEARANCE_M)
+        fits = fits & self._seen if fits.any() else fits
         if fits.any():
             best = int(np.where(fits, room, -np.inf).argmax())
             x, y, z = (float(c) for c in self.nodes[best])
             return Fitting(True, float(room[best] - outer), (x, y, z))
-        reach = np.inf if within_m is None else within_m + outer + _SLACK_M
-        possible = (score > _NEVER) & (self.gaps <= reach)
+        reach = np.inf if within_m is None else within_m + outer + self._slack
+        never = _NEVER_DIRECTLY if relation.startswith("directly") else _NEVER
+        possible = (score > never) & (self.gaps <= reach)
         widest = float(room[possible].max()) if possible.any() else 0.0
-        lacking = inner - widest - _SLACK_M
+        lacking = inner - widest - self._slack
         return Fitting(False, float(lacking)) if lacking > 0 else None
 
 
-def on_top(scene: Scene, thing: SceneObject, carrier: SceneObject) -> Fitting | None:
-    """Tell whether a thing fits on top of another one without sticking out; None: not clear.
+def between(
+    scene: Scene, thing: SceneObject, first: SceneObject, second: SceneObject
+) -> Fitting | None:
+    """Tell whether a thing fits into the gap between two others on its level; None: not clear.
+
+    It does not if the gap is narrower than the thing however it is turned. It does if there is
+    room for it in the middle of the gap, and that place is visible.
+    """
+    if max(abs(first.box.bottom - t.box.bottom) for t in (second, thing)) > value("touch"):
+        return None
+    ends = nearest_points(footprint(first), footprint(second))
+    gap = float(np.linalg.norm(ends[1] - ends[0]))
+    inner, outer = _radii(thing)
+    if gap < 2 * inner * (1 - SPARE):
+        return Fitting(False, 2 * inner - gap)
+    if gap < 2 * (outer + CLEARANCE_M):
+        return None
+    spot = np.append((ends[0] + ends[1]) / 2, first.box.bottom)
+    room = gap / 2
+    for other in scene.objects:
+        away = float(np.linalg.norm(other.box.center[:2] - spot[:2]))
+        near = away < outer + CLEARANCE_M + float(np.linalg.norm(other.box.size)) / 2
+        if near and other.id != thing.id and other.box.top > spot[2] + value("contact_blur"):
+            room = min(room, -float(depth_inside(spot[None, :2], footprint(other))[0]))
+    if room < outer + CLEARANCE_M or not visible(scene, spot[None])[0][0]:
+        return None
+    return Fitting(True, room - outer, (float(spot[0]), float(spot[1]), float(spot[2])))
+
+
+def nearest_points(first: Array, second: Array) -> tuple[Array, Array]:
+    """Return the nearest points of two separate convex outlines, two of shape (2,).
+
+    One of them is a corner, the other one may lie on a side.
+    """
+    best: tuple[float, Array, Array] | None = None
+    for corners, sides, swapped in ((first, second, False), (second, first, True)):
+        edges = np.roll(sides, -1, axis=0) - sides
+        offset = corners[:, None] - sides[None]
+        lengths = np.maximum((edges * edges).sum(axis=1), 1e-12)
+        share = np.clip((offset * edges).sum(axis=2) / lengths, 0, 1)
+        on_side = sides[None] + share[..., None] * edges
+        away = np.linalg.norm(corners[:, None] - on_side, axis=2)
+        i, j = np.unravel_index(int(away.argmin()), away.shape)
+        pair = (corners[i], on_side[i, j])
+        if best is None or away[i, j] < best[0]:
+            best = (float(away[i, j]), *(pair[::-1] if swapped else pair))
+    assert best is not None
+    return best[1], best[2]
+
+
+def on_top(thing: SceneObject, carrier: SceneObject) -> Fitting | None:
+    """Tell whether a thing fits on a carrier without sticking out; None: it is not clear.
 
     Both footprints are rectangles. One lies within the other if it is shorter and narrower; it
     cannot if it is wider than the other one or longer than its diagonal, however it is turned.
-    The top has to be bare, and level by the scene's depth.
+
+    Args:
+        thing: What is to be put there.
+        carrier: See `is_table`.
     """
-    if carrier.hollow or not is_bare(scene, carrier) or not has_level_top(scene, carrier):
-        return None
     return _within(thing.box.size[:2], carrier)
 
 
-def inside(scene: Scene, thing: SceneObject, container: SceneObject) -> Fitting | None:
-    """Tell whether a thing fits into a hollow one, as it stands or tipped; None: not clear."""
-    if not container.hollow or not is_bare(scene, container):
-        return None
-    standing = _within(thing.box.size[:2], container)
-    if standing is not None and standing.fits:
-        return standing
+def inside(thing: SceneObject, container: SceneObject) -> Fitting | None:
+    """Tell whether a thing fits into a vessel, as it stands or tipped; None: it is not clear.
+
+    Args:
+        thing: What is to be put there.
+        container: See `is_vessel`.
+    """
+    narrow = float(container.box.size[:2].min())
+    spare = _OPENING * narrow - float(np.hypot(*thing.box.size[:2]))
+    if spare >= 0:
+        x, y, _ = (float(c) for c in container.box.center)
+        return Fitting(True, spare, (x, y, container.box.bottom))
     # What does not even go in end on does not go in at all.
-    return _within(np.sort(thing.box.size)[:2], container) if standing is not None else None
+    tipped = _within(np.sort(thing.box.size)[:2], container)
+    return None if tipped is None or tipped.fits else tipped
+
+
+def is_table(scene: Scene, carrier: SceneObject) -> bool:
+    """Tell whether a thing has a bare and level top that others can be put on."""
+    return not carrier.hollow and is_bare(scene, carrier) and has_level_top(scene, carrier)
+
+
+def is_vessel(scene: Scene, container: SceneObject) -> bool:
+    """Tell whether a thing is hollow and empty."""
+    return container.hollow and is_bare(scene, container)
 
 
 def is_bare(scene: Scene, carrier: SceneObject) -> bool:
@@ -198,7 +284,11 @@ def has_level_top(scene: Scene, thing: SceneObject) -> bool:
     """Tell whether the top of a thing is flat, by what the depth shows within its outline."""
     if scene.depth_m is None or thing.mask is None:
         return False
-    v, u = np.nonzero(thing.mask & (scene.depth_m > 0))
+    v, u = np.nonzero(thing.mask)
+    thinned = np.s_[:: max(1, len(v) // _MOST_PIXELS)]
+    v, u = v[thinned], u[thinned]
+    measured = scene.depth_m[v, u] > 0
+    v, u = v[measured], u[measured]
     k, z = scene.camera.intrinsics, scene.depth_m[v, u].astype(float)
     optical = np.column_stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z])
     points = scene.camera.to_scene(optical)

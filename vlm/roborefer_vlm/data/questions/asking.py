@@ -12,6 +12,7 @@ import numpy as np
 
 from roborefer_vlm.data.balance import Draw
 from roborefer_vlm.data.examples import Example, Kind, Phrasings, Rejected, Wish
+from roborefer_vlm.data.paraphrasing import Words
 from roborefer_vlm.data.truth import Truth, truth_of
 from roborefer_vlm.data.views import Fact, Shot, View
 
@@ -46,12 +47,14 @@ class Look:
         truth: What is true in it.
         draw: Where everything random comes from.
         phrasings: Which wordings may be used.
+        words: Speaks of things and relations; one for each question.
     """
 
     view: View
     truth: Truth
     draw: Draw
     phrasings: Phrasings
+    words: Words
 
     def trusts(self, *facts: Fact) -> bool:
         """Tell whether the source vouches for all of these."""
@@ -110,7 +113,8 @@ def ask(
         place = int(rng.integers(len(shot.views)))
         view = shot.views[place]
         try:
-            draft = compose(Look(view, truth_of(view), draw, wish.phrasings))
+            words = Words(rng, wish.phrasings)
+            draft = compose(Look(view, truth_of(view), draw, wish.phrasings, words))
         except Unasked as reason:
             yield Rejected(kind, str(reason))
             continue

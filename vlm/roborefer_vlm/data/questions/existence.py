@@ -20,7 +20,6 @@ from roborefer_vlm.data.questions.naming import names
 from roborefer_vlm.data.views import Fact
 from roborefer_vlm.scenes.program import Ask, Constraint, Quantifier, Question, Thing
 from roborefer_vlm.scenes.relations import Relation
-from roborefer_vlm.scenes.wording import describe
 
 DENIED = 0.12
 _MOST_ANCHORS = 4
@@ -74,7 +73,7 @@ def _by_place(look: Look) -> Iterator[tuple[list[Thing], list[Thing]]]:
     truth, view = look.truth, look.view
     relations = _PLACES if look.trusts(Fact.BOXES) else _FLAT
     seen = look.visible
-    nouns = sorted({view.nouns[n][0] for n in seen if view.nouns.get(n)})
+    nouns = sorted({view.nouns[n][0] for n in seen if any(view.nouns.get(n, ()))})
     for anchor in seen[:_MOST_ANCHORS]:
         relation = look.draw.one(relations)
         if relation is Relation.INSIDE and not truth.thing(anchor).hollow:
@@ -108,7 +107,7 @@ def _split(look: Look, asked: list[Thing]) -> tuple[list[Thing], list[Thing]]:
 def _write(look: Look, there: bool, phrase: Thing) -> Draft:
     denied = look.draw.chance(DENIED)
     wording = look.wording(words.ABSENCE if denied else words.EXISTENCE)
-    said = describe(phrase).removeprefix("any ")
+    said = look.words.bare(phrase)
     article = "an" if said[0] in "aeiou" else "a"
     tied = phrase.constraints[0].relation.value if phrase.constraints else None
     facts = {

@@ -13,10 +13,9 @@ from roborefer_vlm.data.questions.asking import Look, Unasked
 from roborefer_vlm.data.truth import Truth
 from roborefer_vlm.scenes.program import OrderKey, Thing
 from roborefer_vlm.scenes.relations import Relation
-from roborefer_vlm.scenes.wording import describe
 
 # How often a thing is told by how it lies to something else.
-LONG_NAME = 0.2
+LONG_NAME = 0.1
 
 _ACROSS = frozenset({OrderKey.LEFT, OrderKey.RIGHT, OrderKey.MIDDLE})
 _ALONG = frozenset({OrderKey.NEAR, OrderKey.FAR})
@@ -96,14 +95,18 @@ def names(look: Look, numbers: tuple[int, ...], asked: Relation | None = None) -
         )
         if phrase is None:
             raise Unasked("not unique")
-        found.append(Named(number, phrase, describe(phrase)))
+        found.append(Named(number, phrase, look.words.thing(phrase)))
     return found
 
 
 def _phrases(look: Look, number: int) -> Iterator[Thing]:
-    if look.draw.chance(LONG_NAME):
-        yield from referring(look.truth, number, look.draw.rng, 2)
-    yield from referring(look.truth, number, look.draw.rng, 1)
+    for steps in (2, 1) if look.draw.chance(LONG_NAME) else (1,):
+        # What is outside the vocabulary has no noun.
+        yield from filter(_has_noun, referring(look.truth, number, look.draw.rng, steps))
+
+
+def _has_noun(phrase: Thing) -> bool:
+    return bool(phrase.noun)
 
 
 def _mentions(truth: Truth, phrase: Thing, others: set[int]) -> bool:

@@ -21,7 +21,7 @@ from roborefer_vlm.data.questions import predicate_words as words
 from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, ask, yes_or_no
 from roborefer_vlm.data.questions.clear_configuration import has_side
 from roborefer_vlm.data.questions.existence import compose_existence
-from roborefer_vlm.data.questions.naming import Named, names
+from roborefer_vlm.data.questions.naming import names
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.frames import Frame
@@ -165,13 +165,10 @@ def _write(
     frame: Frame,
 ) -> Draft:
     a, *others = names(look, (subject, *anchors), relation)
-    program = Question(
-        Ask.CONFIGURATION,
-        (a.phrase,),
-        Constraint(relation, tuple(other.phrase for other in others), frame=frame),
-    )
+    constraint = Constraint(relation, tuple(other.phrase for other in others), frame=frame)
+    program = Question(Ask.CONFIGURATION, (a.phrase,), constraint)
     grade = float(look.truth.grades(relation, anchors, frame)[look.truth.row(subject)])
-    facts = {
+    facts: dict[str, Any] = {
         "program": program_to_json(program),
         "target": subject,
         "anchors": list(anchors),
@@ -180,25 +177,11 @@ def _write(
         "value": round(grade, 4),
         "margin": round(abs(grade - 0.5), 4),
     }
-    table = words.IN_PICTURE if frame is Frame.IMAGE else words.RELATIONS
-    put = look.wording(table[relation])
-    fields = {"b": others[0].words, "c": others[-1].words}
-    said = put.text.format(**fields)
-    if frame in words.FRAMES:
-        added = look.wording(words.FRAMES[frame])
-        said = f"{said} {added.text.format(**fields)}"
-    return _stated(look, a, said, put.name, holds, facts)
-
-
-def _stated(
-    look: Look, a: Named, said: str, put: str, holds: bool, facts: dict[str, Any]
-) -> Draft:
-    """Ask whether something that is said of a thing is so, or is not so."""
     negated = look.draw.chance(NEGATED)
     wording = look.wording(words.DENIALS if negated else words.STATEMENTS)
-    question = wording.text.format(a=a.words, r=said)
-    facts = {**facts, "negated": negated}
-    return yes_or_no(look, question, f"{wording.name}/{put}", holds != negated, facts)
+    question = wording.text.format(a=a.words, r=look.words.relation(constraint))
+    facts["negated"] = negated
+    return yes_or_no(look, question, wording.name, holds != negated, facts)
 
 
 # ---- which one is nearer --------------------------------------------------------------------

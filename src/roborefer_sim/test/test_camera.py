@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from roborefer_sim.core.camera import GlPhotographer, RayCaster, optical_rays, pinhole_of
-from roborefer_sim.core.cell import CameraPlace, Cell, Layout, Placed
+from roborefer_sim.core.cell import CameraPlace, Cell, Layout, Paint, Pattern, Placed
 from roborefer_sim.core.gl import RAY_CASTER, choose_gl
 
 needs_gl = pytest.mark.skipif(choose_gl() == RAY_CASTER, reason="no OpenGL on this machine")
@@ -48,6 +50,47 @@ def test_things_are_seen_where_they_project(cell, view):
         v, u = np.argwhere(view.bodies == number).mean(axis=0)
         assert u == pytest.approx(k.fx * x / z + k.cx, abs=8)
         assert v == pytest.approx(k.fy * y / z + k.cy, abs=25)
+
+
+@pytest.mark.parametrize("kind", [RayCaster, pytest.param(GlPhotographer, marks=needs_gl)])
+def test_a_camera_turned_to_another_cell_sees_what_a_new_one_does(kind, cell, library):
+    place = CameraPlace((0.9, 0.2, 0.5), width=120, height=160, focal=130.0)
+    thing = Placed("mug", library.make("mug", "green"), (0.5, 0.0, 0.0))
+    paint = Paint(Pattern.CHECKER, (0.9, 0.1, 0.1))
+    other = Cell([thing], Layout(camera=place, with_arm=False, table_paint=paint))
+    turned, new = kind(cell), kind(other)
+
+    turned.take()
+    turned.turn_to(other)
+
+    one, two = turned.take(), new.take()
+    turned.close()
+    new.close()
+    assert one.rgb.shape == (160, 120, 3)
+    assert np.array_equal(one.rgb, two.rgb)
+    assert np.array_equal(one.depth_m, two.depth_m)
+    assert np.array_equal(one.bodies, two.bodies)
+
+
+@needs_gl
+@pytest.mark.parametrize("pattern", [Pattern.CHECKER, Pattern.GRADIENT])
+def test_paint_shows_both_colors_and_leaves_depth_as_it_is(pattern):
+    place = CameraPlace(width=160, height=120, focal=154.0)
+    plain = Layout(camera=place, with_arm=False, table_color=(0.8, 0.1, 0.1))
+    paint = Paint(pattern, (0.1, 0.1, 0.8))
+    views = []
+    for layout in (plain, replace(plain, table_paint=paint)):
+        camera = GlPhotographer(Cell([], layout))
+        views.append(camera.take())
+        camera.close()
+
+    before, after = views
+    table = np.abs(before.depth_m - 0.95) < 0.1
+    red, blue = (after.rgb[table][:, channel].astype(int) for channel in (0, 2))
+    assert (red > blue + 30).mean() > 0.1
+    assert (blue > red + 30).mean() > 0.1
+    assert not (before.rgb[table][:, 2] > before.rgb[table][:, 0]).any()
+    assert np.array_equal(before.depth_m, after.depth_m)
 
 
 def test_colors_are_those_of_the_things(cell, view):

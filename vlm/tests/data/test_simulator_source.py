@@ -27,7 +27,7 @@ pytest.importorskip("roborefer_sim.core.gl").load_mujoco()
 SMALL = SimulatorSettings(
     width=160, height=120, strangers=0.6, in_containers=0.7, on_others=0.5, most=7
 )
-COUNT = 24
+COUNT = 18
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_boxes_are_tight_where_things_are_seen_whole(views):
             if thing.id not in carriers and not touched and thing.mask.sum() > 150:
                 top = surface_of(view, thing.mask)[:, 2].max()
                 seen += thing.box.top - top < 0.006
-    assert seen > 50
+    assert seen > 35
 
 
 def test_boxes_stand_upright_and_on_what_carries_them(views):
@@ -134,6 +134,14 @@ def test_the_bare_table_is_level_and_within_its_outline(views):
         low, high = table.outline.min(axis=0) - 0.01, table.outline.max(axis=0) + 0.01
         assert (np.abs(points[:, 2]) < 0.005).all()
         assert ((points[:, :2] > low) & (points[:, :2] < high)).all()
+
+
+def test_where_nothing_is_there_is_no_depth(views):
+    for view in views:
+        # The far corner of the floor from a camera over its middle.
+        assert view.scene.depth_m.max() < 8
+        beyond = view.scene.depth_m == 0
+        assert not np.any([thing.mask & beyond for thing in view.scene.objects])
 
 
 def test_words_and_fronts_are_given_for_named_things_only(views):

@@ -10,9 +10,9 @@ from roborefer_vlm.data.sources.simulator_settings import UNSEEN, SceneSplit, Si
 
 pytest.importorskip("roborefer_sim.core.gl").load_mujoco()
 
-from roborefer_sim.core.library import standard_library
-from roborefer_vlm.data.sources.simulator_camera import draw_looks
-from roborefer_vlm.data.sources.simulator_scene import draw_table, library_of, named
+from roborefer_sim.core.library import standard_library  # noqa: E402
+from roborefer_vlm.data.sources.simulator_camera import draw_looks  # noqa: E402
+from roborefer_vlm.data.sources.simulator_scene import draw_table, library_of, named  # noqa: E402
 
 TABLES = 150
 

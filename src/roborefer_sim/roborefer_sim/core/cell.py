@@ -135,6 +135,7 @@ class Layout:
         table_paint: What is painted on that; the ray caster shows the first colour only.
         floor_color: Of the floor below, red, green and blue, 0 to 1.
         floor_paint: What is painted on that.
+        ambient: Brightness of the light that comes from everywhere, 0 to 1.
         light: Brightness of the main light, 0 to 1.
         lamp_position: Where the main light is in world, metres.
         lamp_direction: Where it shines; any length but 0.
@@ -149,6 +150,7 @@ class Layout:
     table_paint: Paint = field(default_factory=Paint)
     floor_color: tuple[float, float, float] = (0.35, 0.36, 0.38)
     floor_paint: Paint = field(default_factory=Paint)
+    ambient: float = 0.32
     light: float = 0.7
     lamp_position: tuple[float, float, float] = (0.5, -0.6, 1.8)
     lamp_direction: tuple[float, float, float] = (0.0, 0.3, -1.0)
@@ -302,7 +304,7 @@ def _add_surroundings(spec: mujoco.MjSpec, layout: Layout) -> None:
         name="room", pos=(0.0, 1.0, 2.0), dir=(0.2, -0.5, -1.0), diffuse=(0.35 * bright,) * 3,
         castshadow=False,
     )  # fmt: skip
-    spec.visual.headlight.ambient = (0.32, 0.32, 0.32)
+    spec.visual.headlight.ambient = (layout.ambient,) * 3
     spec.visual.headlight.diffuse = (0.15, 0.15, 0.15)
     camera = layout.camera
     pose = camera.t_world_optical

@@ -26,13 +26,17 @@ UNSEEN_WEIGHT = 3
 # From the middle of any thing to the edge of the table at least, metres.
 LEAST_MARGIN_M = 0.13
 MOST_MARGIN_M = 0.45
-# Brightness of the main light at strength 1, as the simulated cell has it.
-LAMP = 0.7
+# Brightness of the main light at strength 1, and of the light from everywhere: in the shade of
+# less of it, orange is brown.
+LAMP = 0.5
+AMBIENT = (0.42, 0.58)
 LAMP_M = 1.9
+# Between things in a box and its sides, metres.
+SIDE_GAP_M = 0.006
 # A bare top is a good stand for what is not wider than this times its own half width.
 OVERHANG = 1.15
-# Others could be taken for a large thing of the library.
-STRANGE_BODIES = (Body.LAMP, Body.CROSS, Body.STAIR)
+# Others could be taken for a large thing of the library, or for several blocks.
+STRANGE_BODIES = (Body.LAMP, Body.CROSS)
 Color = tuple[float, float, float]
 
 
@@ -45,11 +49,13 @@ class Table:
         carriers: For each of them, the place in `placed` of what it stands on or in; None: the
             table.
         layout: Table, light and floor; its camera is to be replaced.
+        backdrop: Colours at the upper and lower edge of a picture of what lies beyond the floor.
     """
 
     placed: tuple[Placed, ...]
     carriers: tuple[int | None, ...]
     layout: Layout
+    backdrop: tuple[Color, Color]
 
 
 def named(make: Make) -> bool:
@@ -97,13 +103,16 @@ def draw_table(
         in_containers=settings.in_containers,
         same_kind=settings.same_kind,
     )
-    placed, carriers = _stand(draw_things(rng, clutter, library))
+    placed, carriers = _stand(rng, draw_things(rng, clutter, library))
     placed, carriers = _stack(rng, placed, carriers, settings.on_others)
     turned = [_turned(thing, look.around) for thing in placed]
-    return Table(tuple(turned), tuple(carriers), _draw_layout(rng, settings, library, turned))
+    layout = _draw_layout(rng, settings, turned)
+    return Table(tuple(turned), tuple(carriers), layout, (_muted(rng), _muted(rng)))
 
 
-def _stand(drawn: Sequence[Placed]) -> tuple[list[Placed], list[int | None]]:
+def _stand(
+    rng: np.random.Generator, drawn: Sequence[Placed]
+) -> tuple[list[Placed], list[int | None]]:
     """Set what was drawn a little above table and containers down, and say on what."""
     placed: list[Placed] = []
     carriers: list[int | None] = []
@@ -113,10 +122,26 @@ def _stand(drawn: Sequence[Placed]) -> tuple[list[Placed], list[int | None]]:
         if z > DROP_M:
             # A container was drawn before what is in it, and nothing else stands at its middle.
             carrier = next(i for i, other in enumerate(placed) if other.position[:2] == (x, y))
-        floor = 0.0 if carrier is None else _floor(placed[carrier].make)
-        placed.append(replace(thing, position=(x, y, floor)))
+        if carrier is None:
+            position = (x, y, 0.0)
+        else:
+            right, left = _aside(rng, thing.make, placed[carrier])
+            position = (x + right, y + left, _floor(placed[carrier].make))
+        placed.append(replace(thing, position=position))
         carriers.append(carrier)
     return placed, carriers
+
+
+def _aside(rng: np.random.Generator, make: Make, container: Placed) -> tuple[float, float]:
+    """Draw how far from the middle of a box a thing stands in it, along x and y, metres."""
+    room = container.make.thing.inside
+    if room is None or room.radius:
+        return 0.0, 0.0
+    taken = make.footprint_radius + SIDE_GAP_M
+    free = np.maximum(np.array(room.size) * container.make.scale / 2 - taken, 0.0)
+    a, b = free * rng.uniform(-1, 1, 2)
+    c, s = cos(container.yaw), sin(container.yaw)
+    return float(c * a - s * b), float(s * a + c * b)
 
 
 def _floor(make: Make) -> float:
@@ -180,17 +205,14 @@ def _turned(thing: Placed, angle: float) -> Placed:
 
 
 def _draw_layout(
-    rng: np.random.Generator,
-    settings: SimulatorSettings,
-    library: Library,
-    placed: Sequence[Placed],
+    rng: np.random.Generator, settings: SimulatorSettings, placed: Sequence[Placed]
 ) -> Layout:
     places = np.array([thing.position[:2] for thing in placed])
     margins = rng.uniform(LEAST_MARGIN_M, MOST_MARGIN_M, (2, 2))
     low, high = places.min(axis=0) - margins[0], places.max(axis=0) + margins[1]
     table_color, table_paint = _draw_paint(rng, settings.painted)
     floor_color, floor_paint = _draw_paint(rng, settings.painted)
-    around, tilt = rng.uniform(-np.pi, np.pi), rng.uniform(0.0, 0.9)
+    around, tilt = rng.uniform(-np.pi, np.pi), rng.uniform(0.0, 0.8)
     toward = (sin(tilt) * cos(around), sin(tilt) * sin(around), -cos(tilt))
     middle = (low + high) / 2
     return Layout(
@@ -201,6 +223,7 @@ def _draw_layout(
         table_paint=table_paint,
         floor_color=floor_color,
         floor_paint=floor_paint,
+        ambient=float(rng.uniform(*AMBIENT)),
         light=LAMP * float(rng.uniform(*settings.light)),
         lamp_position=(
             float(middle[0] - LAMP_M * toward[0]),

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 from roborefer_sim.core.camera import Photographer, photographer
+from roborefer_sim.core.camera import View as Picture
 from roborefer_sim.core.cell import Cell
 from roborefer_sim.core.sensor import PERFECT, SensorModel, measure, scaled
 from roborefer_sim.exceptions import RenderingError, SceneError
 
 from roborefer_vlm.data.sources.simulator_camera import Look, draw_looks, looks_like
 from roborefer_vlm.data.sources.simulator_graph import scene_of
-from roborefer_vlm.data.sources.simulator_scene import Table, draw_table, library_of, named
+from roborefer_vlm.data.sources.simulator_scene import Color, Table, draw_table, library_of, named
 from roborefer_vlm.data.sources.simulator_settings import UNSEEN, SceneSplit, SimulatorSettings
 from roborefer_vlm.data.views import Fact, View
 from roborefer_vlm.exceptions import ConfigurationError, SourceError
@@ -101,7 +102,7 @@ class SceneStudio:
                 self._camera = photographer(cell)
             else:
                 self._camera.turn_to(cell)
-            picture = self._camera.take()
+            picture = _before(table.backdrop, self._camera.take())
         except RenderingError as error:
             raise ConfigurationError(f"the simulator source cannot draw: {error}") from error
         model, strength = PERFECT, 0.0
@@ -140,6 +141,13 @@ class SceneStudio:
             ],
             "light": round(table.layout.light, 3),
         }
+
+
+def _before(backdrop: tuple[Color, Color], picture: Picture) -> Picture:
+    """Paint what lies beyond the floor; it has no depth."""
+    down = np.linspace(0, 1, len(picture.rgb))[:, None, None]
+    wall = (255 * ((1 - down) * backdrop[0] + down * backdrop[1])).astype(np.uint8)
+    return replace(picture, rgb=np.where(picture.bodies[..., None] < 0, wall, picture.rgb))
 
 
 def clearly_visible(scene: Scene) -> int:

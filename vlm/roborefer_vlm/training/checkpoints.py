@@ -29,7 +29,7 @@ from roborefer_vlm.model.checkpoint import build_without_weights, save_checkpoin
 from roborefer_vlm.model.network import RoboReferModel
 from roborefer_vlm.model.tensor_files import read_header, read_tensor, some_names, write_tensors
 
-FINISHED = "model"
+FINISHED, SHARDS = "model", "shards"
 _STATE, _OPTIMIZER = "trainer.json", "optimizer.safetensors"
 _NAME = re.compile(r"checkpoint-(\d+)")
 
@@ -86,9 +86,10 @@ class RunFolder:
         Raises:
             CheckpointError: It cannot be written.
         """
-        unfinished = self.path / f".{name}.part"
+        unfinished = self.unfinished(name)
         try:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            if unfinished.exists():
+                shutil.rmtree(unfinished)
             unfinished.mkdir(parents=True)
             yield unfinished
             target = self.path / name
@@ -99,6 +100,10 @@ class RunFolder:
                 shutil.rmtree(old)
         except OSError as error:
             raise CheckpointError(f"{self.path / name} cannot be written: {error}") from error
+
+    def unfinished(self, name: str) -> Path:
+        """Return where a checkpoint is while it is being written."""
+        return self.path / f".{name}.part"
 
 
 def checkpoint_name(step: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from math import ceil
@@ -27,6 +28,7 @@ from roborefer_vlm.model.checkpoint import load_checkpoint
 from roborefer_vlm.model.processor import Processor
 from roborefer_vlm.training.checkpoints import (
     FINISHED,
+    SHARDS,
     RunFolder,
     checkpoint_name,
     load_optimizer,
@@ -93,10 +95,7 @@ def train(
         CheckpointError: A checkpoint cannot be read or written.
         TrainingError: Training cannot go on, or the run does not fit its folder.
     """
-    accelerator = Accelerator(
-        mixed_precision="bf16" if settings.model.precision is Precision.BFLOAT16 else "no",
-        gradient_accumulation_steps=settings.batch.accumulation,
-    )
+    accelerator = Accelerator(gradient_accumulation_steps=settings.batch.accumulation)
     folder = RunFolder(settings.output, settings.checkpoints.keep)
     newest = folder.begin(resume=resume)
     accelerator.wait_for_everyone()
@@ -121,7 +120,7 @@ class _Run:
         self.folder = folder
         self.ranks: int = accelerator.num_processes
         self.spread = accelerator.distributed_type in _SPREAD
-        self._check_guards()
+        self._check_launch()
         self.model = load_checkpoint(newest or settings.model.path, dtype=torch.float32)
         processor = Processor.from_checkpoint(newest or settings.model.path, self.model.config)
         prepare_parts(self.model, settings.stage, settings.model.trainable)
@@ -130,19 +129,33 @@ class _Run:
         self.steps = steps_of(settings, self.mixture.epoch_length, self.ranks)
         self.guard = Guard(settings.guards, folder.path, writes=accelerator.is_main_process)
         self.network = LossNetwork(
-            self.model, packing=settings.batch.packing, dummies=self.ranks > 1
+            self.model,
+            packing=settings.batch.packing,
+            dummies=accelerator.distributed_type is not DistributedType.NO,
+            dtype=_DTYPES[settings.model.precision],
         )
         self.cost = StepCost(self.model)
         self.model.to(accelerator.device)
         optimizer = make_optimizer(self.model, settings.optimizer)
+        if accelerator.distributed_type is DistributedType.DEEPSPEED:
+            # It would read this from a loader of accelerate's own, which there is none of.
+            plugin = accelerator.state.deepspeed_plugin
+            plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = settings.batch.samples
         self.wrapped, self.optimizer = accelerator.prepare(self.network, optimizer)
         self.done = 0
         if newest is not None:
             self._restore(newest)
         self.loader = self._loader(processor)
 
-    def _check_guards(self) -> None:
-        guards = self.settings.guards
+    def _check_launch(self) -> None:
+        """Refuse what `accelerate launch` was told and the settings contradict."""
+        guards, precision = self.settings.guards, self.settings.model.precision
+        mixed = self.accelerator.mixed_precision
+        if mixed not in ("no", "bf16") or (mixed == "bf16" and precision != Precision.BFLOAT16):
+            raise ConfigurationError(
+                f"'precision' is {precision}, but accelerate was told mixed precision {mixed};"
+                " use bfloat16 with bf16, or tell accelerate no"
+            )
         if self.accelerator.distributed_type is DistributedType.DEEPSPEED and (
             OnTrouble.SKIP in (guards.non_finite, guards.spike)
         ):
@@ -222,7 +235,7 @@ class _Run:
             errors: list[RecordError] = [error for one in batches for error in one.rejected]
             self.guard.reject(number, self._gather(errors))
         factor = rate_factor(self.done, self.steps, self.settings.optimizer)
-        set_rates(self.optimizer.optimizer, factor)
+        set_rates(self.optimizer, factor)
         own_loss, own_flops, own_positions = 0.0, 0.0, 0
         losses = []
         for one in batches if items else []:
@@ -309,13 +322,18 @@ class _Run:
         """Write a checkpoint to go on from."""
         name = checkpoint_name(self.done)
         weights = self._weights()
-        if self.accelerator.is_main_process:
-            with self.folder.writing(name) as place:
+        main = self.accelerator.is_main_process
+        with self.folder.writing(name) if main else nullcontext() as place:
+            if place is not None:
                 save_weights(self.model, weights, torch.float32, place)
-                if not self.spread:
-                    save_optimizer(place, self.model, self.optimizer.optimizer)
                 state = {"step": self.done, "settings": self._fixed(), "guard": self.guard.state()}
                 save_state(place, state)
+                if not self.spread:
+                    save_optimizer(place, self.model, self.optimizer.optimizer)
+            if self.spread:
+                self.accelerator.wait_for_everyone()
+                self.accelerator.save_state(str(self.folder.unfinished(name) / SHARDS))
+                self.accelerator.wait_for_everyone()
         # The tokenizer is copied from here next time; where the run began may be gone by then.
         self.model.config = replace(self.model.config, directory=self.folder.path / name)
         self.accelerator.wait_for_everyone()
@@ -328,7 +346,7 @@ class _Run:
         self.done = int(state["step"])
         self.guard.restore(state["guard"])
         if self.spread:
-            self.accelerator.load_state(str(newest / "shards"))
+            self.accelerator.load_state(str(newest / SHARDS))
         else:
             load_optimizer(newest, self.model, self.optimizer.optimizer)
 

@@ -20,7 +20,14 @@ from roborefer_vlm.training.packing import enable_packing, read_packed
 class LossNetwork(nn.Module):
     """The network as `accelerate` wraps it: from a batch to its share of the loss."""
 
-    def __init__(self, model: RoboReferModel, *, packing: bool, dummies: bool) -> None:
+    def __init__(
+        self,
+        model: RoboReferModel,
+        *,
+        packing: bool = True,
+        dummies: bool = False,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         """Wrap a network.
 
         Args:
@@ -28,16 +35,25 @@ class LossNetwork(nn.Module):
             packing: Read all samples in one row.
             dummies: Let a picture of zeros through a tower that a batch has no picture for, so
                 that processes which train together all have a gradient for everything.
+            dtype: Number format of the products: float32 or bfloat16. Weights stay as they are.
         """
         super().__init__()
         self.model = model
         self.packing = packing
         self.dummies = dummies
+        self.dtype = dtype
         if packing:
             enable_packing(model.llm)
 
     def forward(self, batch: Batch | None, num_items: int) -> tuple[torch.Tensor, list[int]]:
         """Return the sum of the losses of a batch over `num_items`, and positions per sample."""
+        narrow = torch.autocast(
+            self.model.device.type, self.dtype, enabled=self.dtype != torch.float32
+        )
+        with narrow:
+            return self._loss(batch, num_items)
+
+    def _loss(self, batch: Batch | None, num_items: int) -> tuple[torch.Tensor, list[int]]:
         inputs, labels = _content(batch, self.model)
         rows, targets = self.model.embed_rows(inputs, labels)
         hidden = (

@@ -55,7 +55,7 @@ def make_optimizer(model: RoboReferModel, settings: OptimizerSettings) -> torch.
 def rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
     """Return the share of the highest rate at a step: a line up, then half a cosine down.
 
-    The highest rate is that of the last step of the rise, and no step has the rate 0 but the last.
+    No step has the rate 0: the rise begins above it, and the cosine would reach it one step later.
 
     Args:
         step: From 0; the step that is about to be taken.
@@ -65,7 +65,7 @@ def rate_factor(step: int, steps: int, settings: OptimizerSettings) -> float:
     rising = ceil(settings.warmup * steps)
     if step < rising:
         return (step + 1) / rising
-    falling = (step + 1 - rising) / max(1, steps - rising)
+    falling = (step - rising) / max(1, steps - rising)
     return settings.final + (1 - settings.final) * (1 + cos(pi * min(1.0, falling))) / 2
 
 

@@ -5,6 +5,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import PIL
@@ -198,3 +201,47 @@ def test_a_loss_that_is_no_number_stops_or_is_skipped_with_its_records(settings,
     assert len(entry["records"]) == 2
     before, after = weights(tmp_path / "broken"), weights(result.model)
     assert all(torch.equal(before[n], after[n]) for n in before if not before[n].isnan().any())
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(golden, tmp_path):
+    records, images = golden / "train" / "records.json", golden / "images"
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f"""
+stage = "sft"
+output = "overwritten"
+model = {{path = "{golden / "checkpoints" / "dyn3x3"}", precision = "float32"}}
+optimizer = {{learning_rate = 1e-3}}
+batch = {{samples = 1, steps = 4}}
+checkpoints = {{interval = 2, published = "float32"}}
+data = [{{records = "{records}", images = "{images}", depths = "{images}", also_without = true}}]
+"""
+    )
+    environment = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    losses = []
+    for processes in (1, 2):
+        run = tmp_path / str(processes)
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+        command = ["-m", "roborefer_vlm.cli.main", "train", str(config)]
+        changes = [f"output={run}", f"batch.accumulation={4 // processes}"]
+        subprocess.run(
+            [sys.executable, *launch, *command, *(f"--set={change}" for change in changes)],
+            env=environment,
+            check=True,
+            timeout=110,
+        )
+        losses.append([entry["loss"] for entry in read_metrics(run)])
+
+    # Some batches of a process have no depth picture; the gradient is the same all the same.
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+
+def test_bfloat16_products_learn_as_float32_ones(settings):
+    losses = [
+        train(settings(precision, model={"precision": precision})).losses
+        for precision in ("float32", "bfloat16")
+    ]
+
+    # Products have 8 bits; the loss is some tokens' mean of numbers of the size 10.
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)

@@ -27,6 +27,9 @@ _HALF_SECTOR = np.deg2rad(45)
 _HALF_NARROW_SECTOR = np.deg2rad(30)
 # Sectors reach at least this far from the middle of the anchor, metres.
 LEAST_RADIUS_M = 0.2
+# Of that, only what is next to the anchor: within this gap, or this share of its diagonal.
+LEAST_GAP_M = 0.15
+GAP_SHARE = 0.35
 # Tops and undersides are used but for a rim, so that what is put there cannot fall.
 SHRUNK = 0.8
 # From this score on a place is right beyond doubt; nearness fades slowly and reaches it never.
@@ -120,7 +123,11 @@ class Area:
         half = _HALF_SECTOR if word == self.relation else _HALF_NARROW_SECTOR
         offset = points[:, :2] - self._middle
         away = np.linalg.norm(offset, axis=1)
-        return np.asarray((away <= self._radius) & (offset @ toward >= away * np.cos(half)))
+        within = (away <= self._radius) & (offset @ toward >= away * np.cos(half))
+        if self.distance_m is None:
+            gaps = -depth_inside(points[:, :2], footprint(self.anchors[0]))
+            within &= gaps <= max(LEAST_GAP_M, GAP_SHARE * self._diagonal) + self.extra_m
+        return np.asarray(within)
 
     def clear(self, points: Array) -> BoolArray:
         """Tell of which points, shape (N, 3), the words are true beyond doubt, shape (N,)."""
@@ -154,11 +161,14 @@ class Area:
         return np.asarray((shape.min(axis=0) + shape.max(axis=0)) / 2)
 
     @property
-    def _radius(self) -> float:
+    def _diagonal(self) -> float:
         shape = footprint(self.anchors[0])
-        diagonal = float(np.linalg.norm(shape[:, None] - shape[None], axis=2).max())
-        named = 0.0 if self.distance_m is None else 1.2 * self.distance_m + diagonal / 2
-        return max(diagonal, LEAST_RADIUS_M, named) + self.extra_m
+        return float(np.linalg.norm(shape[:, None] - shape[None], axis=2).max())
+
+    @property
+    def _radius(self) -> float:
+        named = 0.0 if self.distance_m is None else 1.2 * self.distance_m + self._diagonal / 2
+        return max(self._diagonal, LEAST_RADIUS_M, named) + self.extra_m
 
 
 def areas_of(

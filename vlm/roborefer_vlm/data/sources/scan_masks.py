@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -67,8 +68,19 @@ def _measured(
         left, top, right, bottom = frame
         enter, leave = depth_range(camera, grown, frame)
         z = depth_m[top:bottom, left:right]
-        owners[top:bottom, left:right][(z > 0) & (z >= enter) & (z <= leave)] = index
+        within = (z > 0) & (z >= enter) & (z <= leave)
+        # The floor of a bowl is as low as what carries the bowl, but amid its wall.
+        _, down = depth_range(camera, boxes[index], frame)
+        within |= _holes(within) & (z > 0) & (z <= down)
+        owners[top:bottom, left:right][within] = index
     return owners
+
+
+def _holes(mask: BoolArray) -> BoolArray:
+    """Tell which pixels are outside of a mask, but not connected with its frame."""
+    outside = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    _, labels = cv2.connectedComponents(outside, connectivity=4)
+    return np.asarray((~mask) & (labels[1:-1, 1:-1] != labels[0, 0]))
 
 
 def _grown(box: OrientedBox) -> OrientedBox:

@@ -84,7 +84,9 @@ class ScanNetFormat:
         v = (np.arange(k.height) - k.cy) / k.fy * color.fy + color.cy
         columns, rows = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
         rgb = cv2.remap(color_of(file, size), columns, rows, cv2.INTER_LINEAR)
-        return Pictures(np.asarray(rgb, np.uint8), depth)
+        # What the colour camera does not see is no part of the view.
+        beside = (columns < 0) | (columns > size[0] - 1) | (rows < 0) | (rows > size[1] - 1)
+        return Pictures(np.asarray(rgb, np.uint8), np.where(beside, np.float32(0), depth))
 
 
 def _matrix(path: Path) -> Array:

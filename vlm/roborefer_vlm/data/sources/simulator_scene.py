@@ -28,8 +28,8 @@ LEAST_MARGIN_M = 0.13
 MOST_MARGIN_M = 0.45
 # Brightness of the main light at strength 1, and of the light from everywhere: in the shade of
 # less of it, orange is brown.
-LAMP = 0.5
-AMBIENT = (0.42, 0.58)
+LAMP = 0.42
+AMBIENT = (0.40, 0.50)
 LAMP_M = 1.9
 # Between things in a box and its sides, metres.
 SIDE_GAP_M = 0.006
@@ -249,7 +249,7 @@ def _draw_paint(rng: np.random.Generator, chance: float) -> tuple[Color, Paint]:
 
 def _muted(rng: np.random.Generator) -> Color:
     """Draw a colour of furniture: any brightness, little saturation."""
-    values = np.clip(rng.uniform(0.12, 0.9) * (1 + 0.2 * rng.standard_normal(3)), 0.04, 0.95)
+    values = np.clip(rng.uniform(0.12, 0.75) * (1 + 0.2 * rng.standard_normal(3)), 0.04, 0.95)
     return float(values[0]), float(values[1]), float(values[2])
 
 

@@ -84,8 +84,8 @@ class SimulatorSettings:
     most: int = 9
     least_visible: int = 3
     same_kind: float = 0.35
-    in_containers: float = 0.35
-    on_others: float = 0.15
+    in_containers: float = 0.5
+    on_others: float = 0.25
     strangers: float = 0.3
     painted: float = 0.5
     shadows: float = 0.15

@@ -108,9 +108,9 @@ class Truth:
         return float(np.median(self.places.diagonals)) if len(self) else 0.0
 
     @cached_property
-    def _columns(self) -> Array:
-        """Column of each thing's middle in the picture, (N,); NaN behind the camera."""
-        return self.scene.camera.project(self.places.centers)[0][:, 0]
+    def _pixels(self) -> Array:
+        """Column and row of each thing's middle in the picture, (N, 2); NaN behind the camera."""
+        return self.scene.camera.project(self.places.centers)[0]
 
     def row(self, number: int) -> int:
         """Return which entry of the arrays belongs to a thing.
@@ -245,11 +245,23 @@ class Truth:
         if key not in self._states:
             states = decided(relation, self.grades(relation, anchors, frame, distance_m))
             if len(anchors) == 1 and anchors[0] in self._rows:
-                steps = self._columns - self._columns[self._rows[anchors[0]]]
+                steps = self._pixels - self._pixels[self._rows[anchors[0]]]
                 width = self.scene.camera.intrinsics.width
                 states = agreeing(relation, frame, states, steps, width)
+                if relation in (Relation.ON, Relation.UNDER):
+                    states = self._apart_from_inside(relation, states, anchors[0])
             self._states[key] = states
         return self._states[key]
+
+    def _apart_from_inside(self, relation: Relation, states: Array, anchor: int) -> Array:
+        """Make "on" and "under" unclear for a container and what is in it; people say "in"."""
+        other = self.thing(anchor)
+        result = states.copy()
+        for row, thing in enumerate(self.view.scene.objects):
+            upper, lower = (thing, other) if relation is Relation.ON else (other, thing)
+            if lower.hollow and upper.box.bottom < lower.box.top and states[row] == YES:
+                result[row] = UNCLEAR
+        return result
 
     def holds(
         self,

@@ -37,9 +37,11 @@ _NEVER, _NEVER_DIRECTLY = 0.05, 0.5
 SPARE = 0.1
 # Walls and handles leave at least this share of a vessel's narrower side open.
 _OPENING = 0.8
-# The top is level if this share of what is seen of it lies within a centimetre of it.
+# The top is level if this share of what is seen of it lies that close to it, metres and share of
+# the height; what is narrower than that carries nothing.
 _LEVEL_SHARE = 0.9
-_LEVEL_M = 0.01
+_LEVEL_M, _LEVEL_HEIGHT = 0.005, 0.08
+_NARROWEST_M = 0.04
 _FEWEST_PIXELS, _MOST_PIXELS = 30, 1500
 
 
@@ -282,7 +284,7 @@ def is_bare(scene: Scene, carrier: SceneObject) -> bool:
 
 def has_level_top(scene: Scene, thing: SceneObject) -> bool:
     """Tell whether the top of a thing is flat, by what the depth shows within its outline."""
-    if scene.depth_m is None or thing.mask is None:
+    if scene.depth_m is None or thing.mask is None or thing.box.size[:2].min() < _NARROWEST_M:
         return False
     v, u = np.nonzero(thing.mask)
     thinned = np.s_[:: max(1, len(v) // _MOST_PIXELS)]
@@ -297,7 +299,9 @@ def has_level_top(scene: Scene, thing: SceneObject) -> bool:
     over = points[depth_inside(points[:, :2], shape) > rim]
     if len(over) < _FEWEST_PIXELS:
         return False
-    return bool((np.abs(over[:, 2] - thing.box.top) <= _LEVEL_M).mean() >= _LEVEL_SHARE)
+    top = thing.box.top
+    level = min(_LEVEL_M, _LEVEL_HEIGHT * (top - thing.box.bottom))
+    return bool((np.abs(over[:, 2] - top) <= level).mean() >= _LEVEL_SHARE)
 
 
 def _within(size: Array, place: SceneObject) -> Fitting | None:

@@ -23,6 +23,8 @@ _ALIGNED = float(np.cos(np.deg2rad(25)))
 _LEAST_SHARE = 0.4
 # A place is at one edge or corner and not at another if the other is farther by this factor.
 _FARTHER = 1.5
+# So far beyond the picture's border a corner may be, as a share of its size.
+_OUTSIDE = 0.15
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +58,21 @@ class TablePart:
             away = np.abs(along[:, 0] * offset[..., 1] - along[:, 1] * offset[..., 0])
         others = np.delete(away, self.index, axis=1).min(axis=1)
         return np.asarray(others >= _FARTHER * away[:, self.index])
+
+
+def is_framed(scene: Scene, surface: Surface) -> bool:
+    """Tell whether all corners of a surface are in the picture, or just outside it.
+
+    Else nobody who sees the picture knows where its middle is.
+    """
+    corners = np.column_stack(
+        [footprint(surface), np.full(len(footprint(surface)), surface.height)]
+    )
+    pixels, _ = scene.camera.project(corners)
+    k = scene.camera.intrinsics
+    size = np.array([k.width, k.height])
+    inside = (pixels >= -_OUTSIDE * size) & (pixels <= (1 + _OUTSIDE) * size)
+    return bool(inside.all())
 
 
 def table_parts(scene: Scene, surface: Surface) -> Iterator[TablePart]:

@@ -14,9 +14,6 @@ from roborefer_vlm.data.truth import Truth
 from roborefer_vlm.scenes.program import OrderKey, Thing
 from roborefer_vlm.scenes.relations import Relation
 
-# How often a thing is told by how it lies to something else.
-LONG_NAME = 0.1
-
 _ACROSS = frozenset({OrderKey.LEFT, OrderKey.RIGHT, OrderKey.MIDDLE})
 _ALONG = frozenset({OrderKey.NEAR, OrderKey.FAR})
 _UP = frozenset({OrderKey.HIGH, OrderKey.LOW, OrderKey.TALL, OrderKey.SHORT})
@@ -71,13 +68,20 @@ class Named:
     words: str
 
 
-def names(look: Look, numbers: tuple[int, ...], asked: Relation | None = None) -> list[Named]:
+def names(
+    look: Look,
+    numbers: tuple[int, ...],
+    asked: Relation | None = None,
+    *,
+    long: float = 0.0,
+) -> list[Named]:
     """Name the things of a question.
 
     Args:
         look: Where they are.
         numbers: Their ids.
         asked: The relation that is asked about, if any; no name is told by it.
+        long: How often a thing is told by how it lies to something else.
 
     Raises:
         Unasked: One of them has no name that means it alone and gives nothing away.
@@ -88,7 +92,7 @@ def names(look: Look, numbers: tuple[int, ...], asked: Relation | None = None) -
         phrase = next(
             (
                 one
-                for one in _phrases(look, number)
+                for one in _phrases(look, number, long)
                 if not _mentions(look.truth, one, others) and not _tells(one, asked)
             ),
             None,
@@ -99,8 +103,8 @@ def names(look: Look, numbers: tuple[int, ...], asked: Relation | None = None) -
     return found
 
 
-def _phrases(look: Look, number: int) -> Iterator[Thing]:
-    for steps in (2, 1) if look.draw.chance(LONG_NAME) else (1,):
+def _phrases(look: Look, number: int, long: float) -> Iterator[Thing]:
+    for steps in (2, 1) if look.draw.chance(long) else (1,):
         # What is outside the vocabulary has no noun.
         yield from filter(_has_noun, referring(look.truth, number, look.draw.rng, steps))
 

@@ -23,7 +23,7 @@ from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, Wording, a
 from roborefer_vlm.data.questions.clear_configuration import has_side
 from roborefer_vlm.data.questions.naming import names
 from roborefer_vlm.data.questions.proven_spots import Spot, Wanted, find_spot, spot_inside
-from roborefer_vlm.data.table_parts import TablePart, table_parts
+from roborefer_vlm.data.table_parts import TablePart, is_framed, table_parts
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.program import (
@@ -43,6 +43,7 @@ DISTANCES_M = (0.1, 0.15, 0.2, 0.25, 0.3)
 # How often directions are those of the anchor itself, where it has a front.
 OWN_FRAME = 0.35
 WITH_SUFFIX = 0.4
+LONG_NAMES = 0.2
 _SIDES = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND)
 _DIRECTLY = (
     Relation.DIRECTLY_LEFT,
@@ -98,7 +99,7 @@ def _beside(look: Look) -> Draft:
     relation = look.draw.one(_SIDES if look.draw.chance(0.75) else _DIRECTLY)
     anchor = _anchor(look, frame)
     spot = _found(look, Wanted(((relation, (anchor,)),), _footprint(look), frame=frame))
-    named = names(look, (anchor,), relation)[0]
+    named = names(look, (anchor,), relation, long=LONG_NAMES)[0]
     constraint = Constraint(relation, (named.phrase,), frame=frame)
     if relation in _SIDES and look.draw.chance(0.3):
         its = words.ITS[relation.value]
@@ -116,7 +117,7 @@ def _at_distance(look: Look) -> Draft:
     anchor = _anchor(look, frame)
     wanted = Wanted(((relation, (anchor,)),), _footprint(look), frame=frame, distance_m=metres)
     spot = _found(look, wanted)
-    named = names(look, (anchor,), relation)[0]
+    named = names(look, (anchor,), relation, long=LONG_NAMES)[0]
     constraint = Constraint(relation, (named.phrase,), frame=frame, distance_m=metres)
     return _asked(look, _relation(look, constraint), Space((constraint,)), spot)
 
@@ -125,7 +126,7 @@ def _near(look: Look) -> Draft:
     anchor = _anchor(look)
     relation = look.draw.one((Relation.NEAR, Relation.BESIDE))
     spot = _found(look, Wanted(((relation, (anchor,)),), _footprint(look)))
-    named = names(look, (anchor,), relation)[0]
+    named = names(look, (anchor,), relation, long=LONG_NAMES)[0]
     constraint = Constraint(relation, (named.phrase,))
     return _asked(look, _relation(look, constraint), Space((constraint,)), spot)
 
@@ -136,7 +137,7 @@ def _nearest(look: Look) -> Draft:
     relation, anchor = look.draw.one(_SIDES), _anchor(look, frame)
     wanted = Wanted(((relation, (anchor,)),), _footprint(look), frame=frame, nearest=True)
     spot = _found(look, wanted)
-    named = names(look, (anchor,), relation)[0]
+    named = names(look, (anchor,), relation, long=LONG_NAMES)[0]
     constraint = Constraint(relation, (named.phrase,), frame=frame)
     order = Order(OrderKey.NEAR, anchor=named.phrase)
     wording = look.wording(words.NEAREST)
@@ -154,7 +155,7 @@ def _between(look: Look) -> Draft:
     if not pairs:
         raise Unasked("too few things")
     spot = _found(look, Wanted(((Relation.BETWEEN, pairs[0]),), _footprint(look)))
-    a, b = names(look, pairs[0], Relation.BETWEEN)
+    a, b = names(look, pairs[0], Relation.BETWEEN, long=LONG_NAMES)
     constraint = Constraint(Relation.BETWEEN, (a.phrase, b.phrase))
     return _asked(look, _relation(look, constraint), Space((constraint,)), spot)
 
@@ -169,7 +170,7 @@ def _combined(look: Look) -> Draft:
     second = look.draw.one([r for r in (*_SIDES, Relation.NEAR) if r is not relation])
     pairs = ((relation, (first,)), (second, (look.draw.one(others),)))
     spot = _found(look, Wanted(pairs, _footprint(look)))
-    a, b = names(look, (first, pairs[1][1][0]), relation)
+    a, b = names(look, (first, pairs[1][1][0]), relation, long=LONG_NAMES)
     constraints = (Constraint(relation, (a.phrase,)), Constraint(second, (b.phrase,)))
     where = " and ".join(_relation(look, constraint) for constraint in constraints)
     return _asked(look, where, Space(constraints), spot)
@@ -185,7 +186,7 @@ def _on_top(look: Look) -> Draft:
         raise Unasked("nothing to put it on")
     small = FOOTPRINTS_M[0]
     spot = _found(look, Wanted(((Relation.ON, (tops[0],)),), small))
-    named = names(look, (tops[0],), Relation.ON)[0]
+    named = names(look, (tops[0],), Relation.ON, long=LONG_NAMES)[0]
     where = look.wording(words.ON_TOP).text.format(a=named.words)
     return _asked(look, where, Space((Constraint(Relation.ON, (named.phrase,)),)), spot)
 
@@ -195,7 +196,7 @@ def _inside(look: Look) -> Draft:
     vessels = [n for n in look.visible if is_vessel(scene, look.truth.thing(n))]
     if not vessels:
         raise Unasked("nothing to put it in")
-    named = names(look, (vessels[0],), Relation.INSIDE)[0]
+    named = names(look, (vessels[0],), Relation.INSIDE, long=LONG_NAMES)[0]
     spot = spot_inside(look.view, vessels[0], named.phrase)
     if isinstance(spot, str):
         raise Unasked(spot)
@@ -211,7 +212,11 @@ def _part(look: Look) -> Draft:
     if not scene.surfaces or look.truth.surface_named(scene.surfaces[0].name) is None:
         raise Unasked("no surface with a name")
     surface = scene.surfaces[0]
-    parts: list[TablePart | None] = [*table_parts(scene, surface), None]
+    parts: list[TablePart | None] = [*table_parts(scene, surface)]
+    if is_framed(scene, surface):
+        parts.append(None)
+    if not parts:
+        raise Unasked("no part with a name")
     part = look.draw.one(parts)
     relation = Relation.MIDDLE if part is None else part.relation
     wanted = Wanted(((relation, (surface.id,)),), _footprint(look), part=part)

@@ -26,9 +26,9 @@ CONTEXT = (
     Wording("held_out_see", "You can see {a}. Point at a clear spot {its}."),
 )
 NEAREST = (
-    Wording("nearest", "Point to the free spot {where} that is nearest to it."),
-    Wording("close", "As close to it as possible, find a free spot {where}."),
-    Wording("held_out_next", "Of the clear places {where}, mark the one closest to it."),
+    Wording("nearest", "Point to the nearest free spot {where}."),
+    Wording("closest", "Find the closest place to put something down {where}."),
+    Wording("held_out_gap", "With as small a gap as possible, where is there room {where}?"),
 )
 ON_TOP = (
     Wording("top", "on top of {a}"),

@@ -39,14 +39,14 @@ FARTHER = (
 
 EXISTENCE = (
     Wording("is_there", "Is there {a}?"),
-    Wording("is_there_picture", "Is there {a} in the picture?"),
+    Wording("is_there_picture", "In the picture, is there {a}?"),
     Wording("see", "Can you see {a}?"),
     Wording("image", "Does the image show {a}?"),
     Wording("held_out_contain", "Does this scene contain {a}?"),
-    Wording("held_out_visible", "Is {a} anywhere in view?"),
+    Wording("held_out_visible", "Anywhere in view, is there {a}?"),
 )
 ABSENCE = (
-    Wording("no_such", "Is it true that there is not {a} in the picture?"),
+    Wording("no_such", "Is it true that in this picture there is not {a}?"),
     Wording("lack", "Is the picture without {a}?"),
     Wording("held_out_missing", "Does this scene lack {a}?"),
 )

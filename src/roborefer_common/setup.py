@@ -14,7 +14,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
-    install_requires=["setuptools", "numpy"],
+    install_requires=["setuptools", "numpy", "opencv-python-headless>=4.6"],
     zip_safe=False,
     maintainer="RoboRefer for ROS 2 contributors",
     maintainer_email="maintainers@roborefer.invalid",

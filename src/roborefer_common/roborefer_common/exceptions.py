@@ -5,3 +5,7 @@
 
 class ParameterError(ValueError):
     """A parameter has a value that it cannot have; the message names both and what would do."""
+
+
+class PictureError(ValueError):
+    """A picture is not what it says, or of a kind that is not known; the message says which."""

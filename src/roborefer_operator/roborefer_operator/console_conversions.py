@@ -8,7 +8,6 @@ from enum import IntEnum
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from sensor_msgs.msg import Image
 
 from roborefer_msgs.msg import (
     Phase,
@@ -21,7 +20,6 @@ from roborefer_msgs.msg import (
     Transcript,
 )
 from roborefer_operator.core.language.steps import Verb
-from roborefer_operator.core.pictures import RawPicture
 from roborefer_operator.core.tasks import StepRun, StepState, TaskState
 
 _PHASES = {getattr(Phase, name): name for name in dir(Phase) if name.isupper()}
@@ -43,14 +41,6 @@ _LEVELS = {DiagnosticStatus.OK: "done", DiagnosticStatus.WARN: "warn"}
 _LONGEST = 400
 # Texts of marks that are nearer than this to each other cannot be read.
 _NEAR_PX = 25.0
-
-
-def picture_of(message: Image) -> RawPicture:
-    """Take over a picture without looking at it."""
-    return RawPicture(
-        message.width, message.height, message.encoding, message.step,
-        bool(message.is_bigendian), bytes(message.data),
-    )  # fmt: skip
 
 
 def task_view(task: TaskStatus) -> dict[str, Any]:

@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 from roborefer_common.times import nanoseconds, time_to_msg
-from sensor_msgs.msg import Image
 
 from roborefer_msgs.msg import ErrorCode, LatencySplit, SpatialReference, TaskStatus, TaskStep
 from roborefer_msgs.msg import Question as QuestionMsg
 from roborefer_msgs.srv import CorrectReference
-from roborefer_operator.core.pictures import RawPicture
 from roborefer_operator.core.ports import Reference, Samples
 from roborefer_operator.core.samples import Sample
 from roborefer_operator.core.tasks import Question, QuestionKind, StepRun, TaskRun
@@ -87,14 +85,6 @@ def details_of(reference: Reference) -> dict[str, Any]:
         "model": message.model,
         "latency_s": {name: float(getattr(split, name)) for name in _LATENCIES},
     }
-
-
-def picture_from_msg(message: Image) -> RawPicture:
-    """Take over a picture; its data are not copied."""
-    return RawPicture(
-        int(message.width), int(message.height), message.encoding, int(message.step),
-        bool(message.is_bigendian), memoryview(message.data), nanoseconds(message.header.stamp),
-    )  # fmt: skip
 
 
 def correction_from_msg(request: CorrectReference.Request) -> Sample:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import trimesh
 from roborefer_common.core.parameters import readme_table
+from roborefer_common.core.pictures import RawPicture
 from roborefer_operator.core.console import orders
 from roborefer_operator.core.console.access import Access, Verdict, make_token, read_token
 from roborefer_operator.core.console.board import Board
@@ -20,7 +21,6 @@ from roborefer_operator.core.console.orders import read_order
 from roborefer_operator.core.console.parameters import TABLE, sample_file
 from roborefer_operator.core.console.robot_model import read_robot
 from roborefer_operator.core.console.shapes import Form
-from roborefer_operator.core.pictures import RawPicture
 from roborefer_operator.exceptions import ConsoleError
 
 TOKEN = "a-token-of-some-length"

@@ -7,8 +7,8 @@ import uuid
 
 import numpy as np
 import pytest
+from roborefer_common.core.pictures import RawPicture
 from roborefer_operator.core import records
-from roborefer_operator.core.pictures import RawPicture
 from roborefer_operator.core.ports import Heard
 from roborefer_operator.exceptions import Reason, TaskFailure
 from roborefer_operator.nodes.recording import Frames

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import numpy as np
 from geometry_msgs.msg import Transform
+from roborefer_common.core.pictures import Depth, Rgb
+from roborefer_common.pictures import picture_from_msg
 from roborefer_common.times import nanoseconds
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -13,13 +15,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from roborefer_perception.core.arrivals import Arrived
 from roborefer_perception.core.camera import Array, Camera
 from roborefer_perception.core.compressed import PackedPicture, unpack_color, unpack_depth
-from roborefer_perception.core.pictures import (
-    Depth,
-    RawPicture,
-    Rgb,
-    decode_color,
-    decode_depth,
-)
+from roborefer_perception.core.pictures import decode_color, decode_depth
 
 
 def color_from_msg(message: Image | CompressedImage) -> Arrived[Rgb]:
@@ -27,7 +23,7 @@ def color_from_msg(message: Image | CompressedImage) -> Arrived[Rgb]:
     stamp_ns, frame_id = nanoseconds(message.header.stamp), message.header.frame_id
     if isinstance(message, CompressedImage):
         return Arrived(stamp_ns, frame_id, lambda: unpack_color(_packed(message)))
-    return Arrived(stamp_ns, frame_id, lambda: decode_color(_raw(message)))
+    return Arrived(stamp_ns, frame_id, lambda: decode_color(picture_from_msg(message)))
 
 
 def depth_from_msg(message: Image | CompressedImage) -> Arrived[Depth]:
@@ -35,7 +31,7 @@ def depth_from_msg(message: Image | CompressedImage) -> Arrived[Depth]:
     stamp_ns, frame_id = nanoseconds(message.header.stamp), message.header.frame_id
     if isinstance(message, CompressedImage):
         return Arrived(stamp_ns, frame_id, lambda: unpack_depth(_packed(message)))
-    return Arrived(stamp_ns, frame_id, lambda: decode_depth(_raw(message)))
+    return Arrived(stamp_ns, frame_id, lambda: decode_depth(picture_from_msg(message)))
 
 
 def info_from_msg(message: CameraInfo) -> Arrived[Camera]:
@@ -77,17 +73,6 @@ def pose_from_transform(message: Transform) -> Array:
     pose[:3, :3] = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w]).as_matrix()
     pose[:3, 3] = (move.x, move.y, move.z)
     return pose
-
-
-def _raw(message: Image) -> RawPicture:
-    return RawPicture(
-        int(message.width),
-        int(message.height),
-        str(message.encoding),
-        int(message.step),
-        bool(message.is_bigendian),
-        memoryview(message.data),
-    )
 
 
 def _packed(message: CompressedImage) -> PackedPicture:

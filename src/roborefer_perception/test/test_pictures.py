@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from roborefer_perception.core.pictures import RawPicture, decode_color, decode_depth
+from roborefer_common.core.pictures import RawPicture
+from roborefer_perception.core.pictures import decode_color, decode_depth
 from roborefer_perception.exceptions import Reason, ReferFailure
 
 W, H = 14, 10

@@ -10,43 +10,15 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from roborefer_common.core.pictures import RawPicture, decode_color, decode_depth
 
+from roborefer_common import exceptions as common
 from roborefer_operator.exceptions import PictureError
 
-# Encoding to type and number of the values of a pixel, and what makes BGR of them, as files want.
-_COLOR: dict[str, tuple[str, int, int | None]] = {
-    "bgr8": ("u1", 3, None),
-    "rgb8": ("u1", 3, cv2.COLOR_RGB2BGR),
-    "bgra8": ("u1", 4, cv2.COLOR_BGRA2BGR),
-    "rgba8": ("u1", 4, cv2.COLOR_RGBA2BGR),
-    "mono8": ("u1", 1, cv2.COLOR_GRAY2BGR),
-    "uyvy": ("u1", 2, cv2.COLOR_YUV2BGR_UYVY),
-    "yuv422": ("u1", 2, cv2.COLOR_YUV2BGR_UYVY),
-    "yuyv": ("u1", 2, cv2.COLOR_YUV2BGR_YUY2),
-    "yuv422_yuy2": ("u1", 2, cv2.COLOR_YUV2BGR_YUY2),
-}
-_DEPTH = {"16UC1": "u2", "mono16": "u2", "32FC1": "f4"}
 _FARTHEST_MM = 65535
 _JPEG_QUALITY = 85
 # Pictures are kept as they are; packing them tighter would only take time.
 _PNG_EFFORT = 1
-
-
-@dataclass(frozen=True, eq=False)
-class RawPicture:
-    """A picture as it came; fields as in sensor_msgs/Image.
-
-    Attributes:
-        stamp_ns: When it was taken.
-    """
-
-    width: int
-    height: int
-    encoding: str
-    step: int
-    big_endian: bool
-    data: bytes | memoryview
-    stamp_ns: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,43 +58,22 @@ def depth_png(picture: RawPicture) -> bytes:
     Raises:
         PictureError: As `color_png`.
     """
-    if picture.encoding not in _DEPTH:
-        raise PictureError(f"depth has the encoding '{picture.encoding}'; 16UC1 or 32FC1 is right")
-    values = _pixels(picture, _DEPTH[picture.encoding], 1)[:, :, 0]
-    if picture.encoding == "32FC1":
-        with np.errstate(invalid="ignore"):
-            far = values * 1000.0
-            good = (far >= 0.5) & (far < _FARTHEST_MM)
-        values = np.where(good, np.round(np.where(good, far, 0.0)), 0)
-    return _encoded(".png", values.astype(np.uint16), [cv2.IMWRITE_PNG_COMPRESSION, _PNG_EFFORT])
+    try:
+        metres = decode_depth(picture)
+    except common.PictureError as error:
+        raise PictureError(str(error)) from error
+    far = np.round(metres * 1000.0)
+    values = np.where(far <= _FARTHEST_MM, far, 0).astype(np.uint16)
+    return _encoded(".png", values, [cv2.IMWRITE_PNG_COMPRESSION, _PNG_EFFORT])
 
 
 def _bgr(picture: RawPicture) -> npt.NDArray[np.uint8]:
-    if picture.encoding not in _COLOR:
-        raise PictureError(
-            f"a picture has the encoding '{picture.encoding}'; {', '.join(_COLOR)} are known"
-        )
-    kind, channels, conversion = _COLOR[picture.encoding]
-    pixels = np.ascontiguousarray(_pixels(picture, kind, channels))
-    if conversion is None:
-        return pixels
     try:
-        return np.asarray(cv2.cvtColor(pixels, conversion), np.uint8)
-    except cv2.error as error:
-        raise PictureError(f"a picture of '{picture.encoding}' is wrong: {error.err}") from error
-
-
-def _pixels(picture: RawPicture, kind: str, channels: int) -> npt.NDArray[Any]:
-    dtype = np.dtype((">" if picture.big_endian else "<") + kind)
-    row = picture.width * channels * dtype.itemsize
-    data = np.frombuffer(picture.data, np.uint8)
-    if picture.step < row or len(data) != picture.step * picture.height or not len(data):
-        raise PictureError(
-            f"a picture of {picture.width} x {picture.height} with the encoding"
-            f" '{picture.encoding}' and a step of {picture.step} has {len(data)} bytes"
-        )
-    rows = np.ascontiguousarray(data.reshape(picture.height, picture.step)[:, :row])
-    return rows.view(dtype).reshape(picture.height, picture.width, channels)
+        rgb = decode_color(picture)
+    except common.PictureError as error:
+        raise PictureError(str(error)) from error
+    # Files want blue first.
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), np.uint8)
 
 
 def _encoded(suffix: str, pixels: npt.NDArray[Any], options: list[int]) -> bytes:

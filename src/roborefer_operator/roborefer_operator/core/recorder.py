@@ -21,7 +21,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
-from roborefer_operator.core.pictures import Frame, RawPicture, color_png, depth_png, jpeg
+from roborefer_common.core.pictures import RawPicture
+
+from roborefer_operator.core.pictures import Frame, color_png, depth_png, jpeg
 from roborefer_operator.core.ports import Reference
 from roborefer_operator.core.record_events import Details, Shot, events, shot_of
 from roborefer_operator.core.records import EVENTS, PAGE, prune, write_page

@@ -8,6 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
+from roborefer_common.pictures import picture_from_msg
 from roborefer_common.qos import EVENT, LATCHED, SENSOR_IN, TASK_STATUS
 from roborefer_common.times import nanoseconds
 from sensor_msgs.msg import Image
@@ -18,7 +19,6 @@ from roborefer_msgs.srv import GetTasks
 from roborefer_operator.console_conversions import (
     marks_of,
     node_view,
-    picture_of,
     reference_of,
     reference_view,
     task_view,
@@ -116,10 +116,10 @@ class Sources:
         self._came += 1
         self._came_ns = self._now_ns()
         self._size = f"{message.width} x {message.height}"
-        self._pictures.put(LIVE, picture_of(message))
+        self._pictures.put(LIVE, picture_from_msg(message))
 
     def _on_reference_image(self, message: Image) -> None:
-        self._pictures.put(REFERRED, picture_of(message))
+        self._pictures.put(REFERRED, picture_from_msg(message))
 
     # --- tasks --------------------------------------------------------------------------------
     def _on_history(self, future: Any) -> None:

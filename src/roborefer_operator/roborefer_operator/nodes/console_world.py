@@ -13,13 +13,13 @@ import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.node import Node
 from rclpy.time import Time
+from roborefer_common.pictures import picture_from_msg
 from roborefer_common.qos import LATCHED, SENSOR_IN
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import String
 from tf2_ros import Buffer, TransformException, TransformListener
 from visualization_msgs.msg import MarkerArray
 
-from roborefer_operator.console_conversions import picture_of
 from roborefer_operator.core.console.cloud import Pinhole, cloud_of
 from roborefer_operator.core.console.newest import NewestPictures
 from roborefer_operator.core.console.robot_model import read_robot
@@ -117,7 +117,7 @@ class World:
         self._cloud_ns = now_ns
         color = self._pictures.jpeg(LIVE)
         try:
-            cloud = cloud_of(picture_of(message), self._camera, color[1] if color else None)
+            cloud = cloud_of(picture_from_msg(message), self._camera, color[1] if color else None)
         except ConsoleError as error:
             self._node.get_logger().warn(str(error), once=True)
             return

@@ -13,6 +13,8 @@ from typing import Any
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode
 from roborefer_common.core.parameters import Value
+from roborefer_common.core.pictures import RawPicture
+from roborefer_common.pictures import picture_from_msg
 from roborefer_common.qos import EVENT, SENSOR_IN
 from sensor_msgs.msg import Image
 
@@ -22,11 +24,10 @@ from roborefer_operator.conversions import (
     code_of,
     correction_from_msg,
     details_of,
-    picture_from_msg,
     reference_from_msg,
 )
 from roborefer_operator.core.parameters import recorder_of
-from roborefer_operator.core.pictures import Frame, RawPicture
+from roborefer_operator.core.pictures import Frame
 from roborefer_operator.core.recorder import Recorder
 from roborefer_operator.core.tasks import TaskRun
 from roborefer_operator.exceptions import Reason, TaskFailure

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from roborefer_common.core.pictures import Depth, Rgb
+
 from roborefer_perception.core.camera import Camera
-from roborefer_perception.core.pictures import Depth, Rgb
 from roborefer_perception.core.types import RgbdFrame
 from roborefer_perception.exceptions import Reason, ReferFailure
 

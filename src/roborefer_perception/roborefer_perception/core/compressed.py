@@ -14,14 +14,8 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+from roborefer_common.core.pictures import Depth, Rgb, metres, millimetres, read_only
 
-from roborefer_perception.core.pictures import (
-    Depth,
-    Rgb,
-    metres,
-    millimetres,
-    read_only,
-)
 from roborefer_perception.core.rvl import decode_rvl
 from roborefer_perception.exceptions import Reason, ReferFailure
 

@@ -13,10 +13,11 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from enum import IntEnum
 
+from roborefer_common.core.pictures import Depth, Rgb
+
 from roborefer_perception.core.arrivals import Arrived, RawFrame
 from roborefer_perception.core.camera import Camera
 from roborefer_perception.core.health import IntakeHealth, Stream
-from roborefer_perception.core.pictures import Depth, Rgb
 from roborefer_perception.exceptions import Reason, ReferFailure
 
 _NS = 1e-9

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from roborefer_common.core.pictures import RawPicture
 from scipy.spatial.transform import Rotation
 
 from roborefer_perception.core.camera import Array, Camera
 from roborefer_perception.core.compressed import PackedPicture, unpack_color, unpack_depth
-from roborefer_perception.core.pictures import RawPicture, decode_color, decode_depth
+from roborefer_perception.core.pictures import decode_color, decode_depth
 from roborefer_perception.core.recordings import RecordedFrame, associate, same_size
 from roborefer_perception.exceptions import RecordingError, ReferFailure
 

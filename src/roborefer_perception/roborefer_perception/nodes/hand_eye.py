@@ -18,6 +18,7 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.time import Time
 from rclpy.utilities import remove_ros_args
+from roborefer_common.core.pictures import Rgb
 from roborefer_common.declaring import declare, read
 from roborefer_common.exceptions import ParameterError
 from roborefer_common.patience import Patience, wait_until
@@ -35,7 +36,6 @@ from roborefer_perception.core.camera import Array, Camera
 from roborefer_perception.core.hand_eye import Mount, Sample, calibrate
 from roborefer_perception.core.hand_eye_report import command, launch_lines, table, yaml_text
 from roborefer_perception.core.hand_eye_session import Session, SessionSettings
-from roborefer_perception.core.pictures import Rgb
 from roborefer_perception.exceptions import CalibrationError, ReferFailure
 from roborefer_perception.image_conversions import (
     camera_from_msg,

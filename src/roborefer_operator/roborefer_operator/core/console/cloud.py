@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from roborefer_common.core.pictures import RawPicture, decode_depth
+from roborefer_common.exceptions import PictureError
 
-from roborefer_operator.core.pictures import RawPicture
 from roborefer_operator.exceptions import ConsoleError
 
 _STEP = 4
 _FARTHEST_M = 6.0
-_KINDS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
 _GRAY = 150
 
 
@@ -53,21 +53,16 @@ def cloud_of(depth: RawPicture, camera: Pinhole, jpeg: bytes | None) -> Cloud:
     Raises:
         ConsoleError: The picture is not what it says, or the camera has no focal length.
     """
-    if depth.encoding not in _KINDS or not camera.fx > 0.0 or not camera.fy > 0.0:
+    if not camera.fx > 0.0 or not camera.fy > 0.0:
         raise ConsoleError(
-            f"no cloud from depth of '{depth.encoding}' with focal lengths {camera.fx:g} and"
-            f" {camera.fy:g}; {', '.join(_KINDS)} and lengths above 0 are right"
+            f"no cloud with focal lengths {camera.fx:g} and {camera.fy:g}; they have to be above 0"
         )
-    kind, unit = _KINDS[depth.encoding]
-    dtype = np.dtype((">" if depth.big_endian else "<") + kind)
-    data = np.frombuffer(depth.data, np.uint8)
-    row = depth.width * dtype.itemsize
-    if depth.step < row or len(data) != depth.step * depth.height:
-        raise ConsoleError(f"depth of {depth.width} x {depth.height} has {len(data)} bytes")
-    rows = np.ascontiguousarray(data.reshape(depth.height, depth.step)[::_STEP, :row])
-    z = rows.view(dtype)[:, ::_STEP].astype(np.float32) * unit
+    try:
+        z = decode_depth(depth)[::_STEP, ::_STEP]
+    except PictureError as error:
+        raise ConsoleError(str(error)) from error
     v, u = np.mgrid[0 : depth.height : _STEP, 0 : depth.width : _STEP].astype(np.float32)
-    good = np.isfinite(z) & (z > 0.0) & (z < _FARTHEST_M)
+    good = (z > 0.0) & (z < _FARTHEST_M)
     u, v, z = u[good], v[good], z[good]
     points = np.stack(
         [(u - camera.cx) / camera.fx * z, (v - camera.cy) / camera.fy * z, z], axis=1

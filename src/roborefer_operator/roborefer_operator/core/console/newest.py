@@ -7,7 +7,9 @@ from __future__ import annotations
 import threading
 import time
 
-from roborefer_operator.core.pictures import RawPicture, jpeg
+from roborefer_common.core.pictures import RawPicture
+
+from roborefer_operator.core.pictures import jpeg
 from roborefer_operator.exceptions import PictureError
 
 

@@ -237,13 +237,14 @@ def test_a_thing_within_the_width_of_another_is_not_left_of_it():
     assert _first(OrderKey.LEFT, wide, thing(2, "cup", 0.6, 0.3)) == 2
 
 
-def test_a_long_thing_seen_from_its_end_is_not_wider():
+def test_a_long_and_slim_thing_is_neither_wider_nor_narrower():
     away = thing(1, "stick", 0.7, 0.2, (0.25, 0.05, 0.05))
     can = thing(2, "can", 0.7, -0.1, (0.09, 0.09, 0.1))
     across = thing(1, "stick", 0.7, 0.2, (0.05, 0.25, 0.05))
 
     assert _first(OrderKey.WIDE, away, can) is None
-    assert _first(OrderKey.WIDE, across, can) == 1
+    assert _first(OrderKey.WIDE, across, can) is None
+    assert _first(OrderKey.WIDE, thing(1, "tray", 0.7, 0.25, (0.2, 0.25, 0.05)), can) == 1
 
 
 def test_a_single_thing_leaves_nothing_to_choose():

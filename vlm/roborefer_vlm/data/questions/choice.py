@@ -80,9 +80,9 @@ _PAINTS = (
     ("red", (235, 40, 40)),
     ("green", (20, 190, 60)),
     ("blue", (40, 90, 255)),
-    ("yellow", (245, 215, 20)),
+    ("yellow", (230, 185, 0)),
     ("pink", (255, 70, 200)),
-    ("white", (250, 250, 250)),
+    ("purple", (135, 50, 215)),
 )
 _LETTERS = "ABCD"
 # Two options are what is asked most.

@@ -96,11 +96,15 @@ def _ways(truth: Truth, key: OrderKey, anchor: int | None) -> list[tuple[Array, 
         middle = Places.of_objects([truth.place(anchor)]).centers[0]
         return [(-np.linalg.norm(places.centers - middle, axis=1), 0.0)]
     if key is OrderKey.NEAR:
-        return [(-camera.to_optical(places.centers)[:, 2], 0.0)]
+        # Some people look at where a thing begins, some at how far into the picture it is.
+        corners = camera.to_optical(places.corners().reshape(-1, 3))[:, 2].reshape(len(places), 8)
+        return [(-corners.mean(axis=1), 0.0), (-corners.min(axis=1), 0.0)]
     if key is OrderKey.HIGH:
         return [(places.bottoms, _LEAST_RAISED * truth.usual_size), (places.tops, 0.0)]
     if key is OrderKey.BIG:
         return [(places.diagonals, 0.0), (np.prod(places.half_sizes, axis=1), 0.0)]
     if key is OrderKey.WIDE:
-        return [(places.half_extents(viewer_axes(camera).left), 0.0)]
+        # As seen from here, and not only because it is long: a banana is not wider than a can.
+        shorter = np.min(places.half_sizes[:, :2], axis=1)
+        return [(places.half_extents(viewer_axes(camera).left), 0.0), (shorter, 0.0)]
     return []

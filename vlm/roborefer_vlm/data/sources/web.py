@@ -94,7 +94,7 @@ class WebSource:
         *,
         settings: WebSettings | None = None,
     ) -> None:
-        """List a folder.
+        """List a folder; `files` are the names of its photographs, relative to it, by index.
 
         Args:
             folder: Photographs lie in it or in folders of it.
@@ -110,12 +110,12 @@ class WebSource:
         self._finder, self._geometry, self._captioner = finder, geometry, captioner
         self._settings = settings or WebSettings()
         found = self._folder.rglob("*") if self._folder.is_dir() else ()
-        self._names = sorted(
+        self.files = sorted(
             path.relative_to(self._folder).as_posix()
             for path in found
             if path.suffix.lower() in ENDINGS
         )
-        if not self._names:
+        if not self.files:
             raise ConfigurationError(
                 f"{folder} holds no photograph ({', '.join(ENDINGS)}); give a folder that does"
             )
@@ -127,7 +127,7 @@ class WebSource:
 
     def __len__(self) -> int:
         """How many photographs there are."""
-        return len(self._names)
+        return len(self.files)
 
     def shot(self, index: int) -> Shot:
         """Return the scene of one photograph, a single view.
@@ -138,7 +138,7 @@ class WebSource:
         """
         if not 0 <= index < len(self):
             raise SourceError(f"no such photograph: {index}; there are 0 to {len(self) - 1}")
-        name = self._names[index]
+        name = self.files[index]
         photo = _read(self._folder / name)
         settings = self._settings
         found = self._finder.find(photo)

@@ -55,25 +55,17 @@ def view_of(key: str, layout: Layout, pictures: Pictures, reading: Reading) -> V
 
     A thing is visible if enough pixels have their measured point in its box, and if the
     annotation does not say otherwise; else its mask is empty. Without depth, boxes hide each
-    other.
+    other. Tables, desks, counters and shelves are surfaces; what is under their tops stays a
+    thing without a name, so that it fills space.
     """
-    camera = layout.camera
-    boxes = [one for one in layout.boxes if noun_of(one.label) not in STRUCTURE]
     true = pictures.depth_m if pictures.true_depth_m is None else pictures.true_depth_m
-    owners = owners_of(camera, [one.box for one in boxes], true)
-    points = None if true is None else points_of(camera, true)
-    things = []
-    for index, one in enumerate(boxes):
-        mask = owners == index
-        if layout.seen is not None and one.key not in layout.seen:
-            mask[:] = False
-        things.append(_thing(index + 1, one, reading))
-        surface = None if points is None else _thinned(points[mask])
-        things[-1] = replace(things[-1], mask=mask, points=surface)
-    surfaces = _surfaces(layout, things, points)
-    scene = Scene(camera, things, surfaces, true)
-    # A table carries things as a surface, whose height is measured, not as a thing.
-    carriers = replace(scene, objects=[t for t in things if not has_flat_top(t.name)])
+    points = None if true is None else points_of(layout.camera, true)
+    named = _things(layout, true, points, reading)
+    surfaces = _surfaces(layout, named, points)
+    things = [_under_its_top(thing, surfaces, len(named)) for thing in named]
+    scene = Scene(layout.camera, things, surfaces, true)
+    # A table carries as a surface, whose height is measured.
+    carriers = replace(scene, objects=[t for t in named if not has_flat_top(t.name)])
     supports = [support_of(carriers, thing) for thing in things]
     things = [
         replace(thing, support=None if below is None else below.id)
@@ -84,9 +76,40 @@ def view_of(key: str, layout: Layout, pictures: Pictures, reading: Reading) -> V
         pictures.rgb,
         replace(scene, objects=things),
         pictures.depth_m if pictures.depth_m is not None else pictures.true_depth_m,
-        _trusts(things, surfaces, true is not None, reading),
+        _trusts(named, surfaces, true is not None, reading),
         nouns={thing.id: (thing.name,) for thing in things if thing.name},
     )
+
+
+def _things(
+    layout: Layout, depth_m: FloatArray | None, points: FloatArray | None, reading: Reading
+) -> list[SceneObject]:
+    boxes = [one for one in layout.boxes if noun_of(one.label) not in STRUCTURE]
+    owners = owners_of(layout.camera, [one.box for one in boxes], depth_m)
+    things = []
+    for index, one in enumerate(boxes):
+        mask = owners == index
+        if layout.seen is not None and one.key not in layout.seen:
+            mask[:] = False
+        surface = None if points is None else _thinned(points[mask])
+        things.append(replace(_thing(index + 1, one, reading), mask=mask, points=surface))
+    return things
+
+
+def _top_id(thing: SceneObject, count: int) -> int:
+    """Return the id of the surface on a thing, the same in all views of a room."""
+    return count + thing.id
+
+
+def _under_its_top(thing: SceneObject, surfaces: Sequence[Surface], count: int) -> SceneObject:
+    """Return what a table is without its top, nameless; other things as they are."""
+    if not has_flat_top(thing.name):
+        return thing
+    top = next(surface for surface in surfaces if surface.id == _top_id(thing, count))
+    assert thing.mask is not None
+    # Without depth its sides cannot be told from its top.
+    mask = thing.mask & ~top.mask if top.mask is not None else np.zeros_like(thing.mask)
+    return replace(thing, name="", mask=mask, points=None)
 
 
 def _thing(number: int, one: AnnotatedBox, reading: Reading) -> SceneObject:
@@ -106,26 +129,30 @@ def _surfaces(
     seen = None if points is None else points[::_STEP, ::_STEP].reshape(-1, 3)
     if seen is not None:
         seen = seen[np.isfinite(seen[:, 2])]
-    found: list[tuple[str, float, Array]] = []
+    found: list[tuple[int, str, float, Array]] = []
+    # Behind the ids of things and of their tops.
+    floor_id = 2 * len(things) + 1
     for one in layout.boxes:
         if noun_of(one.label) == FLOOR:
-            floor = SceneObject(0, FLOOR, one.box)
-            found.append((FLOOR, one.box.top, footprint(floor)))
+            outline = footprint(SceneObject(0, FLOOR, one.box))
+            found.append((floor_id + len(found), FLOOR, one.box.top, outline))
     if not found and seen is not None:
         measured = floor_of(seen, [thing.box for thing in things])
         if measured is not None:
-            found.append((FLOOR, *measured))
-    found += [(t.name, t.box.top, footprint(t)) for t in things if has_flat_top(t.name)]
-    free = np.logical_and.reduce(
-        [np.ones((layout.camera.intrinsics.height, layout.camera.intrinsics.width), bool)]
-        + [~t.mask for t in things if t.mask is not None and not has_flat_top(t.name)]
-    )
+            found.append((floor_id, FLOOR, *measured))
+    tops = [thing for thing in things if has_flat_top(thing.name)]
+    found += [(_top_id(t, len(things)), t.name, t.box.top, footprint(t)) for t in tops]
+    k = layout.camera.intrinsics
+    free = np.ones((k.height, k.width), bool)
+    for thing in things:
+        if thing.mask is not None and thing not in tops:
+            free &= ~thing.mask
     surfaces = []
-    for number, (name, top, outline) in enumerate(found, start=len(things) + 1):
+    for number, name, top, outline in found:
         height, mask = top, None
         if points is not None and seen is not None:
-            measured_top = level_near(seen, outline, top)
-            height = top if measured_top is None else measured_top
+            level = level_near(seen, outline, top)
+            height = top if level is None else level
             mask = bare_pixels(points, free, outline, height)
         surfaces.append(Surface(number, name, height, outline, mask))
     surfaces.sort(key=lambda s: 0 if s.mask is None else -int(s.mask.sum()))

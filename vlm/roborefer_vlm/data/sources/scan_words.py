@@ -11,11 +11,8 @@ STRUCTURE = frozenset({FLOOR, "wall", "ceiling", "door frame", "window frame"})
 _GENERIC = frozenset(
     {"", "object", "unknown", "other", "others", "misc", "bbox", "otherprop", "otherfurniture"}
 )
-# The last word of what usually has a level top that things stand on.
-_FLAT_TOPS = frozenset(
-    {"table", "desk", "counter", "countertop", "shelf", "shelves", "workbench", "nightstand"}
-    | {"stand", "dresser", "cabinet"}
-)
+# The last word of what is there for its level top, and becomes a surface.
+_FLAT_TOPS = frozenset({"table", "desk", "counter", "countertop", "workbench", "shelf", "shelves"})
 # The last word of what things can be in.
 _HOLLOW = frozenset({"bowl", "basket", "bin", "sink", "bathtub", "bucket", "crate", "pot"})
 
@@ -37,7 +34,7 @@ def noun_of(label: str) -> str:
 
 
 def has_flat_top(noun: str) -> bool:
-    """Tell whether things usually stand on top of what has this name."""
+    """Tell whether what has this name is there for things to stand on."""
     return noun.split(" ")[-1] in _FLAT_TOPS
 
 

@@ -34,7 +34,7 @@ _CLEAR = 0.9
 _NEVER, _NEVER_DIRECTLY = 0.05, 0.5
 # What is said to fit is smaller by this share than what it has to fit on or into, what is said
 # not to fit is larger by it.
-SPARE = 0.1
+SPARE = 0.2
 # Walls and handles leave at least this share of a vessel's narrower side open.
 _OPENING = 0.8
 # The top is level if this share of what is seen of it lies that close to it, metres and share of
@@ -178,25 +178,39 @@ class Surroundings:
         return Fitting(False, float(lacking)) if lacking > 0 else None
 
 
-def between(
-    scene: Scene, thing: SceneObject, first: SceneObject, second: SceneObject
-) -> Fitting | None:
-    """Tell whether a thing fits into the gap between two others on its level; None: not clear.
+@dataclass(frozen=True, eq=False)
+class Gap:
+    """What is between two things that stand on the same level.
+
+    Attributes:
+        middle: Of the shortest line between them, x, y and z, metres, shape (3,).
+        width_m: Length of that line.
+    """
+
+    middle: Array
+    width_m: float
+
+
+def gap_between(first: SceneObject, second: SceneObject) -> Gap | None:
+    """Return the gap between two things; None: they stand on different levels."""
+    if abs(first.box.bottom - second.box.bottom) > value("touch"):
+        return None
+    a, b = nearest_points(footprint(first), footprint(second))
+    return Gap(np.append((a + b) / 2, first.box.bottom), float(np.linalg.norm(b - a)))
+
+
+def between(scene: Scene, thing: SceneObject, gap: Gap) -> Fitting | None:
+    """Tell whether a thing fits into a gap between two others; None: it is not clear.
 
     It does not if the gap is narrower than the thing however it is turned. It does if there is
     room for it in the middle of the gap, and that place is visible.
     """
-    if max(abs(first.box.bottom - t.box.bottom) for t in (second, thing)) > value("touch"):
-        return None
-    ends = nearest_points(footprint(first), footprint(second))
-    gap = float(np.linalg.norm(ends[1] - ends[0]))
     inner, outer = _radii(thing)
-    if gap < 2 * inner * (1 - SPARE):
-        return Fitting(False, 2 * inner - gap)
-    if gap < 2 * (outer + CLEARANCE_M):
+    if gap.width_m < 2 * inner * (1 - SPARE):
+        return Fitting(False, 2 * inner - gap.width_m)
+    if gap.width_m < 2 * (outer + CLEARANCE_M):
         return None
-    spot = np.append((ends[0] + ends[1]) / 2, first.box.bottom)
-    room = gap / 2
+    spot, room = gap.middle, gap.width_m / 2
     for other in scene.objects:
         away = float(np.linalg.norm(other.box.center[:2] - spot[:2]))
         near = away < outer + CLEARANCE_M + float(np.linalg.norm(other.box.size)) / 2

@@ -21,7 +21,7 @@ from roborefer_vlm.data.platforms import platform
 from roborefer_vlm.data.program_json import program_to_json
 from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, Wording, ask, yes_or_no
 from roborefer_vlm.data.questions.clear_configuration import has_side
-from roborefer_vlm.data.questions.naming import names
+from roborefer_vlm.data.questions.naming import Named, either
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Scene, SceneObject
@@ -30,9 +30,9 @@ from roborefer_vlm.scenes.relations import Relation
 from roborefer_vlm.scenes.relations.surroundings import DIRECTIONS, fit_on_top
 
 # Shares of the questions; the rest is about the room on and in things.
-BESIDE, BETWEEN = 0.1, 0.4
+BESIDE, BETWEEN = 0.08, 0.4
 # Places that are looked at before a question is given up.
-_MOST_PLACES = 4
+_MOST_PLACES = 2
 _MOST_PAIRS = 12
 # Gaps that a question may name, whole centimetres.
 _GAPS_M = (0.05, 0.08, 0.1, 0.15)
@@ -113,6 +113,10 @@ class _Case:
     places: tuple[SceneObject, ...]
     found: Fitting
 
+    def numbers(self) -> tuple[int, ...]:
+        """Return the ids of the thing and of the places."""
+        return (self.thing.id, *(place.id for place in self.places))
+
 
 def _compose(look: Look) -> Draft:
     seen = look.visible
@@ -149,8 +153,9 @@ def _beside(look: Look, seen: list[int], movable: list[SceneObject]) -> Draft:
         if thing.support in surfaces and (frame is not Frame.OBJECT or has_side(thing, scene))
     ]
     relation = look.draw.one(DIRECTIONS if within is None else _DIRECTLY)
-    case = _either(look, _cases_beside(scene, references, movable, relation, frame, within))
-    return _write_beside(look, case, relation, frame, within)
+    cases = _cases_beside(scene, references, movable, relation, frame, within)
+    case, named = _drawn(look, cases, relation)
+    return _write_beside(look, case, named, relation, frame, within)
 
 
 def _cases_beside(
@@ -174,32 +179,35 @@ def _cases_beside(
                     yield _Case(thing, (reference,), found)
 
 
-def _either(look: Look, cases: Iterator[_Case]) -> _Case:
-    """Draw an answer, and take the first case that has it.
+def _drawn(look: Look, cases: Iterator[_Case], asked: Relation) -> tuple[_Case, list[Named]]:
+    """Draw an answer, and take the first case that has it, with the names of its things.
 
     Args:
         look: Where it is asked.
         cases: In random order; no more are looked at than needed.
+        asked: The relation that is asked about.
 
     Raises:
-        Unasked: All cases have the same answer.
+        Unasked: All cases have the same answer, or a thing has no name.
     """
     first: dict[bool, _Case] = {}
     for case in cases:
         first.setdefault(case.found.fits, case)
         if len(first) == 2:
-            return first[look.draw.chance()]
+            _, drawn, named = either(look, (first[True], first[False]), _Case.numbers, asked)
+            return drawn, named
     raise Unasked("only one answer possible")
 
 
 def _write_beside(
     look: Look,
     case: _Case,
+    named: list[Named],
     relation: Relation,
     frame: Frame,
     within: float | None,
 ) -> Draft:
-    a, b = names(look, (case.thing.id, case.places[0].id), relation)
+    a, b = named
     put = look.wording(_FRAMES[frame])
     wording = look.wording(_BESIDE if within is None else _WITHIN)
     gap = "" if within is None else f"{100 * within:g} cm"
@@ -239,16 +247,16 @@ def _between(look: Look, seen: list[int], movable: list[SceneObject]) -> Draft:
     scene = look.view.scene
     surfaces = {surface.id for surface in scene.surfaces}
     things = [thing for thing in map(look.truth.thing, seen) if thing.support in surfaces]
-    pairs = look.draw.order(combinations(things, 2))
+    pairs = look.draw.order(combinations(things, 2))[:_MOST_PAIRS]
     cases = (
         _Case(thing, pair, found)
-        for pair in pairs[:_MOST_PAIRS]
+        for pair in pairs
+        if (gap := fitting.gap_between(*pair)) is not None
         for thing in movable
         if thing not in pair and thing.support in surfaces
-        if (found := fitting.between(scene, thing, *pair)) is not None
+        if (found := fitting.between(scene, thing, gap)) is not None
     )
-    case = _either(look, cases)
-    a, b, c = names(look, (case.thing.id, *(place.id for place in case.places)), Relation.BETWEEN)
+    case, (a, b, c) = _drawn(look, cases, Relation.BETWEEN)
     wording = look.wording(_BETWEEN)
     question = wording.text.format(a=a.words, b=b.words, c=c.words)
     constraint = Constraint(Relation.BETWEEN, (b.phrase, c.phrase))
@@ -276,18 +284,18 @@ def _upon(look: Look, seen: list[int], movable: list[SceneObject], relation: Rel
         if place.id not in (thing.id, thing.support)
         if (found := decide(thing, place)) is not None
     )
-    case = _either(look, cases)
+    case, named = _drawn(look, cases, Relation.BIG)
     # The benchmark's own test, at three angles, must not say otherwise.
     fits_so = relation is Relation.ON and fit_on_top(
         scene, case.thing, case.places[0], clearance_m=0
     )
     if fits_so and not case.found.fits:
         raise Unasked("definitions disagree")
-    return _write_upon(look, case, relation)
+    return _write_upon(look, case, named, relation)
 
 
-def _write_upon(look: Look, case: _Case, relation: Relation) -> Draft:
-    a, b = names(look, (case.thing.id, case.places[0].id), Relation.BIG)
+def _write_upon(look: Look, case: _Case, named: list[Named], relation: Relation) -> Draft:
+    a, b = named
     wording = look.wording(_ON if relation is Relation.ON else _INSIDE)
     question = wording.text.format(a=a.words, b=b.words)
     program = Question(Ask.COMPATIBILITY, (a.phrase,), Constraint(relation, (b.phrase,)))

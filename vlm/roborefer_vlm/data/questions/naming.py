@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from roborefer_vlm.data.meaning import resolve
 from roborefer_vlm.data.phrases import referring
@@ -13,6 +14,8 @@ from roborefer_vlm.data.questions.asking import Look, Unasked
 from roborefer_vlm.data.truth import Truth
 from roborefer_vlm.scenes.program import OrderKey, Thing
 from roborefer_vlm.scenes.relations import Relation
+
+T = TypeVar("T")
 
 _ACROSS = frozenset({OrderKey.LEFT, OrderKey.RIGHT, OrderKey.MIDDLE})
 _ALONG = frozenset({OrderKey.NEAR, OrderKey.FAR})
@@ -101,6 +104,32 @@ def names(
             raise Unasked("not unique")
         found.append(Named(number, phrase, look.words.thing(phrase)))
     return found
+
+
+def either(
+    look: Look,
+    cases: tuple[T, T],
+    numbers: Callable[[T], tuple[int, ...]],
+    asked: Relation,
+) -> tuple[bool, T, list[Named]]:
+    """Draw one of two cases, of which the first one makes the answer yes and the second one no.
+
+    Both have to have names: things far out are hard to name, and would be missing from one of
+    the answers.
+
+    Args:
+        look: Where it is asked.
+        cases: A case of each answer.
+        numbers: Returns the ids of the things to be named for a case.
+        asked: The relation that is asked about.
+
+    Raises:
+        Unasked: As for `names`.
+    """
+    named = [names(look, numbers(case), asked) for case in cases]
+    answer = look.draw.chance()
+    place = 0 if answer else 1
+    return answer, cases[place], named[place]
 
 
 def _phrases(look: Look, number: int, long: float) -> Iterator[Thing]:

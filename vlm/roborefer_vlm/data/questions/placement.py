@@ -53,6 +53,16 @@ _DIRECTLY = (
 )
 
 
+_DOUBTFUL = {
+    "on the left side of": "to the left of",
+    "on the left of": "to the left of",
+    "on the right side of": "to the right of",
+    "on the right of": "to the right of",
+    "at the back of": "behind",
+    "at the front of": "in front of",
+}
+
+
 @dataclass(frozen=True)
 class PlacementMaker:
     """Asks for places where something can be put down."""
@@ -257,11 +267,11 @@ def _found(look: Look, wanted: Wanted) -> Spot:
 
 
 def _relation(look: Look, constraint: Constraint) -> str:
-    """Say where free space is; "on the left side of" a thing could be on top of it."""
+    """Say where free space is, without words that could mean a part of the thing."""
     said = look.words.relation(constraint)
-    return said.replace("on the left side", "to the left").replace(
-        "on the right side", "to the right"
-    )
+    for doubtful, plain in _DOUBTFUL.items():
+        said = said.replace(doubtful, plain)
+    return said
 
 
 def _asked(look: Look, where: str, space: Space, spot: Spot) -> Draft:

@@ -21,10 +21,11 @@ from roborefer_vlm.data.questions import predicate_words as words
 from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, ask, yes_or_no
 from roborefer_vlm.data.questions.clear_configuration import has_side
 from roborefer_vlm.data.questions.existence import compose_existence
-from roborefer_vlm.data.questions.naming import names
+from roborefer_vlm.data.questions.naming import Named, either
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.frames import Frame
+from roborefer_vlm.scenes.graph import Array
 from roborefer_vlm.scenes.program import Ask, Constraint, OrderKey, Question
 from roborefer_vlm.scenes.relations import Relation
 
@@ -104,9 +105,10 @@ def _relation(look: Look, relations: Sequence[Relation]) -> Draft:
         no = [n for n in subjects if states[look.truth.row(n)] == NO]
         if relation in (Relation.TOUCH, Relation.FAR_FROM):
             yes, no = _by_contact(look, relation, anchors[0], yes, no)
-        found = look.draw.either(yes, no)
-        if found is not None:
-            return _write(look, found[0], found[1], relation, anchors, frame)
+        if yes and no:
+            cases = (look.draw.one(yes), look.draw.one(no))
+            holds, _, named = either(look, cases, lambda n: (n, *anchors), relation)  # noqa: B023
+            return _write(look, holds, named, relation, frame)
     raise Unasked("only one answer possible")
 
 
@@ -156,21 +158,15 @@ def _by_contact(
     return (sure, other) if relation is Relation.TOUCH else (other, sure)
 
 
-def _write(
-    look: Look,
-    holds: bool,
-    subject: int,
-    relation: Relation,
-    anchors: tuple[int, ...],
-    frame: Frame,
-) -> Draft:
-    a, *others = names(look, (subject, *anchors), relation)
+def _write(look: Look, holds: bool, named: list[Named], relation: Relation, frame: Frame) -> Draft:
+    a, *others = named
+    anchors = tuple(other.id for other in others)
     constraint = Constraint(relation, tuple(other.phrase for other in others), frame=frame)
     program = Question(Ask.CONFIGURATION, (a.phrase,), constraint)
-    grade = float(look.truth.grades(relation, anchors, frame)[look.truth.row(subject)])
+    grade = float(look.truth.grades(relation, anchors, frame)[look.truth.row(a.id)])
     facts: dict[str, Any] = {
         "program": program_to_json(program),
-        "target": subject,
+        "target": a.id,
         "anchors": list(anchors),
         "relation": relation.value,
         "frame": frame.value,
@@ -205,27 +201,25 @@ def _nearer(look: Look) -> Draft:
             size = look.truth.usual_size
             if one != other and apart(OrderKey.NEAR, more, less, size, anchored=third is not None):
                 (yes if near > far else no).append(one)
-        found = look.draw.either(yes, no)
-        if found is not None:
-            return _write_nearer(look, found[0], found[1], other, third, values)
+        if yes and no:
+            rest = (other,) if third is None else (other, third)
+            cases = (look.draw.one(yes), look.draw.one(no))
+            nearer, _, named = either(look, cases, lambda n: (n, *rest), Relation.NEAR)  # noqa: B023
+            return _write_nearer(look, nearer, named, values)
     raise Unasked("only one answer possible")
 
 
-def _write_nearer(
-    look: Look, nearer: bool, one: int, other: int, third: int | None, values: Any
-) -> Draft:
+def _write_nearer(look: Look, nearer: bool, named: list[Named], values: Array) -> Draft:
     asked_nearer = look.draw.chance()
-    numbers = (one, other) if third is None else (one, other, third)
-    named = names(look, numbers, Relation.NEAR)
-    place = "the camera" if third is None else named[2].words
+    place = "the camera" if len(named) < 3 else named[2].words
     wording = look.wording(words.NEARER if asked_nearer else words.FARTHER)
     question = wording.text.format(a=named[0].words, b=named[1].words, c=place)
-    distances = [-float(values[look.truth.row(n)]) for n in (one, other)]
+    distances = [-float(values[look.truth.row(n)]) for n in (named[0].id, named[1].id)]
     facts = {
-        "target": one,
-        "anchors": [other],
+        "target": named[0].id,
+        "anchors": [named[1].id],
         "relation": "nearer_than" if asked_nearer else "farther_than",
-        "to": third,
+        "to": named[2].id if len(named) > 2 else None,
         "phrases": [program_to_json(n.phrase) for n in named],
         "value": [round(d, 4) for d in distances],
         "margin": round(abs(distances[0] - distances[1]), 4),

@@ -57,15 +57,19 @@ BORDERS: dict[Relation, Borders] = {
 }
 _PLAIN = Borders()
 
-# Directions of the picture; what they say of space has to agree with what is seen.
-_SIGNS = {
+# Which way a direction goes in the picture, columns or rows; what it says of space has to agree
+# with what is seen.
+_ACROSS = {
     Relation.LEFT: -1,
     Relation.DIRECTLY_LEFT: -1,
     Relation.RIGHT: 1,
     Relation.DIRECTLY_RIGHT: 1,
 }
-# Share of the picture's width by which columns of things have to differ.
+_DOWN = {Relation.ABOVE: -1, Relation.BELOW: 1}
+# Share of the picture's width by which places in it have to differ.
 LEAST_STEP = 0.01
+# From this share on a thing seen to the left is not told to be not left, wherever it is.
+MOST_OPPOSED = 0.04
 
 # Radians between neighbours in a row, seen from the camera: 20 pixels of a usual camera.
 LEAST_TURN = 0.035
@@ -108,18 +112,25 @@ def agreeing(relation: Relation, frame: Frame, states: Array, steps: Array, widt
         relation: Which one.
         frame: Whose left and right.
         states: Shape (N,).
-        steps: By how many columns each one is right of the anchor, pixels, shape (N,).
+        steps: By how many columns and rows each one is right of and below the anchor, pixels,
+            shape (N, 2).
         width: Of the picture.
     """
-    sign = _SIGNS.get(relation, 0)
-    if not sign or frame is Frame.OBJECT:
+    along: Array | None = None
+    most_opposed = MOST_OPPOSED
+    if relation in _ACROSS and frame is not Frame.OBJECT:
+        along = _ACROSS[relation] * steps[:, 0]
+    elif relation in _DOWN and frame is Frame.IMAGE:
+        # "Lower in the image than" means the rows and nothing else.
+        along, most_opposed = _DOWN[relation] * steps[:, 1], 0.0
+    if along is None:
         return states
     with np.errstate(invalid="ignore"):
-        shown = sign * steps >= LEAST_STEP * width
-        opposed = sign * steps > 0
+        shown = along >= LEAST_STEP * width
+        opposed = along > most_opposed * width
     states = np.where((states == YES) & ~shown, UNCLEAR, states)
     # Far behind the anchor a thing can be seen left of it and still not be left of it in space.
-    return np.where((states == NO) & opposed & (np.abs(steps) > 0.1 * width), UNCLEAR, states)
+    return np.where((states == NO) & opposed, UNCLEAR, states)
 
 
 def apart(key: OrderKey, more: float, less: float, size: float, *, anchored: bool) -> bool:

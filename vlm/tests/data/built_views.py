@@ -97,10 +97,12 @@ def random_view(seed, most=9):
             break
         name = str(rng.choice(list(LIBRARY)))
         x, y = rng.uniform(0.6, 1.2), rng.uniform(-0.35, 0.35)
-        if any(np.hypot(*(t.box.center[:2] - (x, y))) < 0.13 for t in things):
-            continue
         factor = rng.choice([0.8, 1.0, 1.25])
         size = np.array(LIBRARY[name][0]) * factor
+        room = [np.hypot(*(t.box.size[:2] + size[:2])) / 2 for t in things]
+        steps = [np.hypot(*(t.box.center[:2] - (x, y))) for t in things]
+        if any(step < least for step, least in zip(steps, room, strict=True)):
+            continue
         color, yaw = str(rng.choice(PALETTE)), float(rng.uniform(-np.pi, np.pi))
         things.append(thing(len(things) + 1, name, x, y, color=color, yaw=yaw, size=size))
     eye = (rng.uniform(-0.1, 0.2), rng.uniform(-0.5, 0.5), rng.uniform(0.5, 0.9))

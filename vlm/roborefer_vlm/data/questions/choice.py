@@ -18,7 +18,13 @@ import numpy as np
 from roborefer_vlm.data.examples import Example, Kind, Rejected, Wish
 from roborefer_vlm.data.program_json import program_to_json
 from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, Wording, ask, sentence
-from roborefer_vlm.data.questions.clear_choice import First, clearly_first, known_keys
+from roborefer_vlm.data.questions.clear_choice import (
+    SIZE_KEYS,
+    First,
+    clearly_first,
+    inside_picture,
+    known_keys,
+)
 from roborefer_vlm.data.questions.naming import names
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.scenes.program import OrderKey
@@ -92,7 +98,7 @@ _ANCHORED_SHARE = 0.5
 # Groups of options that are looked at before a question is given up.
 _MOST_GROUPS = 6
 # Share of the things seen inside a mark that its own thing has to cover.
-_OWN_SHARE = 0.6
+_OWN_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,8 @@ def _compose(look: Look) -> Draft:
         anchor = look.draw.one(seen) if seen else None
     if not named:
         seen = [number for number in seen if _own_mark(look, number)]
+    if key in SIZE_KEYS:
+        seen = [number for number in seen if inside_picture(look.truth, number)]
     free = [number for number in seen if number != anchor]
     if len(free) < 2:
         raise Unasked("too few things")

@@ -32,6 +32,17 @@ OPPOSITES = {
 }
 # These hold whatever is known of gravity.
 FLAT_KEYS = frozenset({OrderKey.LEFT, OrderKey.RIGHT, OrderKey.NEAR, OrderKey.FAR})
+# Of a thing that leaves the picture these cannot be seen.
+SIZE_KEYS = frozenset(
+    {
+        OrderKey.TALL,
+        OrderKey.SHORT,
+        OrderKey.BIG,
+        OrderKey.SMALL,
+        OrderKey.WIDE,
+        OrderKey.NARROW,
+    }
+)
 # Of bottoms of things, as share of the usual size: what is higher stands on something.
 _LEAST_RAISED = 0.15
 
@@ -55,6 +66,14 @@ def known_keys(trusts: frozenset[Fact]) -> list[OrderKey]:
     """Return what things of a view can be compared by."""
     keys = [key for pair in OPPOSITES.items() for key in pair]
     return [key for key in keys if key in FLAT_KEYS or Fact.BOXES in trusts]
+
+
+def inside_picture(truth: Truth, number: int) -> bool:
+    """Tell whether all of a thing, hidden parts too, lies within the borders of the picture."""
+    camera = truth.scene.camera
+    pixels, _ = camera.project(truth.places.corners()[truth.row(number)])
+    size = (camera.intrinsics.width, camera.intrinsics.height)
+    return bool(((pixels >= -0.5) & (pixels < np.array(size) - 0.5)).all())
 
 
 def clearly_first(

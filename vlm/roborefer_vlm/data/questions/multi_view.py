@@ -36,7 +36,7 @@ from roborefer_vlm.data.questions.asking import (
     yes_or_no,
 )
 from roborefer_vlm.data.questions.clear_motion import moved_sideways
-from roborefer_vlm.data.truth import truth_of
+from roborefer_vlm.data.truth import Truth, truth_of
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.scenes.program import OrderKey, Thing
 
@@ -155,7 +155,7 @@ def _match(pair: _Pair) -> Draft:
     shared = [number for number in pair.first.visible if second.visible(number)]
     alike = draw.chance(_SAME_WORDS)
     for number in shared:
-        for phrase in referring(second, number, draw.rng, 2 if draw.chance(0.3) else 1):
+        for phrase in _phrases(second, number, draw, 2 if draw.chance(0.3) else 1):
             # Words that mean the same in both pictures can be answered from one of them.
             if means_only(first, phrase, number) and not alike:
                 continue
@@ -181,11 +181,11 @@ def _same(pair: _Pair) -> Draft:
     placed = [
         (number, phrase)
         for number in pair.second.visible
-        for phrase in referring(second, number, draw.rng, 1)
+        for phrase in _phrases(second, number, draw)
         if phrase.orders or phrase.constraints
     ]
     for number in pair.first.visible:
-        for phrase in referring(first, number, draw.rng, 1):
+        for phrase in _phrases(first, number, draw):
             yes = [other for i, other in placed if i == number and not _lasting(phrase, other)]
             looks = {(other.noun, other.attributes) for other in yes}
             # A thing of another kind would give the answer away.
@@ -212,6 +212,11 @@ def _same(pair: _Pair) -> Draft:
             }
             return yes_or_no(pair.first, question, wording.name, holds, facts)
     raise Unasked("not unique")
+
+
+def _phrases(truth: Truth, number: int, draw: Draw, steps: int = 1) -> Iterator[Thing]:
+    """Yield phrases that mean one thing; what is outside the vocabulary has no noun."""
+    return (phrase for phrase in referring(truth, number, draw.rng, steps) if phrase.noun)
 
 
 def _lasting(phrase: Thing, other: Thing) -> bool:
@@ -274,7 +279,7 @@ def _named(pair: _Pair, numbers: list[int], count: int, names: dict[int, Thing])
         if len(found) == count:
             break
         truth = (pair.first if pair.first.truth.visible(number) else pair.second).truth
-        for phrase in referring(truth, number, pair.draw.rng, 1):
+        for phrase in _phrases(truth, number, pair.draw):
             # Looks are the same from everywhere, places are not.
             if not phrase.orders and not phrase.constraints:
                 names[number] = phrase

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from roborefer_vlm.data.sources.scan_ca1m import Ca1mFormat
-from roborefer_vlm.data.sources.scan_frames import FrameName, Layout, ScanFormat
+from roborefer_vlm.data.sources.scan_frames import FrameName, Layout, ScanFormat, facing_away
 from roborefer_vlm.data.sources.scan_robospatial import RoboSpatialFormat
 from roborefer_vlm.data.sources.scan_scannet import ScanNetFormat
 from roborefer_vlm.data.sources.scan_view import Reading, view_of
@@ -83,8 +83,8 @@ class Boxes3dSource:
         """
         first = self._frames[index]
         if self.views == 1:
-            return Shot((self._view(first),))
-        views = (self._view(first), self._view(self._partner(first)))
+            return Shot((self._view(first, first),))
+        views = (self._view(first, first), self._view(self._partner(first), first))
         common = set.intersection(
             *({t.id for t in v.scene.objects if _seen(t.mask)} for v in views)
         )
@@ -110,9 +110,12 @@ class Boxes3dSource:
     def _frames(self) -> list[FrameName]:
         return [name for names in self._rooms.values() for name in names]
 
-    def _view(self, name: FrameName) -> View:
+    def _view(self, name: FrameName, first: FrameName) -> View:
+        """Read a frame; the scene's x points away from the viewer of the first one."""
         layout = self._scan.layout(name)
+        viewer = layout.camera if name == first else self._scan.layout(first).camera
         pictures = self._scan.pictures(name, layout.camera)
+        layout = facing_away(layout, viewer)
         known = self._scan.exhaustive if self.exhaustive is None else self.exhaustive
         key = f"{self.format}-{name.scene}-{name.frame}"
         view = view_of(key, layout, pictures, Reading(known, self.faces))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from roborefer_vlm.exceptions import PictureError, SourceError
 from roborefer_vlm.picture_files import Source, picture_size, read_depth, read_rgb
+from roborefer_vlm.scenes.frames import viewer_axes
 from roborefer_vlm.scenes.graph import Array, Camera, OrientedBox
 from roborefer_vlm.types import FloatArray, Intrinsics, UInt8Array
 
@@ -118,6 +119,27 @@ class ScanFormat(Protocol):
         Raises:
             SourceError: A file is missing, cannot be decoded, or has the wrong size.
         """
+
+
+def facing_away(layout: Layout, viewer: Camera) -> Layout:
+    """Turn a room about up, so that x points away from a viewer, as in all scene graphs.
+
+    Rooms are scanned in frames of any heading, which no picture shows.
+    """
+    away = -viewer_axes(viewer).front
+    turn = np.array([[away[0], away[1], 0], [-away[1], away[0], 0], [0, 0, 1]])
+    motion = np.eye(4)
+    motion[:3, :3] = turn
+    boxes = tuple(
+        replace(
+            one,
+            box=OrientedBox(turn @ one.box.center, turn @ one.box.rotation, one.box.size),
+            axis=turn @ one.axis,
+        )
+        for one in layout.boxes
+    )
+    pose = motion @ layout.camera.t_scene_optical
+    return replace(layout, camera=replace(layout.camera, t_scene_optical=pose), boxes=boxes)
 
 
 def upright_axes(

@@ -26,6 +26,7 @@ _MOST_GROWTH = 0.2
 _FOOT_M = 0.015
 # Points of the depth map that a level is found from.
 _FEWEST_POINTS = 200
+_FURNITURE_M = 0.4
 _BIN_M = 0.01
 
 
@@ -119,14 +120,18 @@ def level_near(points: FloatArray, outline: Array, height: float) -> float | Non
 
 
 def floor_of(points: FloatArray, boxes: Sequence[OrientedBox]) -> tuple[float, Array] | None:
-    """Return height and outline of the floor that the depth shows at the foot of most boxes.
+    """Return height and outline of the floor that the depth shows at the foot of furniture.
+
+    Furniture is what is at least 0.4 m tall; in a room where nothing is, the lowest level may be
+    a table.
 
     Returns:
         z and a convex outline of what is seen of it, shape (M, 2); None: too little is seen.
     """
-    if not boxes:
+    feet = [box.bottom for box in boxes if box.top - box.bottom >= _FURNITURE_M]
+    if not feet:
         return None
-    foot = float(np.quantile([box.bottom for box in boxes], 0.1))
+    foot = float(np.quantile(feet, 0.1))
     near = points[np.abs(points[:, 2] - foot) <= 2 * value("contact")].astype(float)
     height = _densest(near[:, 2])
     if height is None:

@@ -45,7 +45,7 @@ from roborefer_vlm.training.loss_network import LossNetwork
 from roborefer_vlm.training.mixture import MicroBatch, MicroCollate, Mixture, StreamSampler
 from roborefer_vlm.training.optimisers import make_optimizer, rate_factor, set_rates
 from roborefer_vlm.training.settings import OnTrouble, Precision, SupervisedSettings
-from roborefer_vlm.training.stages import prepare_parts
+from roborefer_vlm.training.stages import copy_colour_to_depth, prepare_parts
 
 _DTYPES = {Precision.FLOAT32: torch.float32, Precision.BFLOAT16: torch.bfloat16}
 _SPREAD = (DistributedType.FSDP, DistributedType.DEEPSPEED)
@@ -123,6 +123,8 @@ class _Run:
         self._check_launch()
         self.model = load_checkpoint(newest or settings.model.path, dtype=torch.float32)
         processor = Processor.from_checkpoint(newest or settings.model.path, self.model.config)
+        if settings.model.depth_from_colour and newest is None:
+            copy_colour_to_depth(self.model)
         prepare_parts(self.model, settings.stage, settings.model.trainable)
         self.model.checkpoint_gradients(settings.model.gradient_checkpointing)
         self.mixture = Mixture(settings.data, processor)

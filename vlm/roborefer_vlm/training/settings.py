@@ -47,6 +47,8 @@ class ModelSettings:
         precision: Number format of the products.
         gradient_checkpointing: Compute layers again in the backward pass instead of keeping them.
         max_length: Most token ids of a sample, before pictures are inserted.
+        depth_from_colour: Begin with tower and projector of depth as those of colour are; for a
+            checkpoint that has learnt colour pictures only.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class ModelSettings:
     precision: Precision = Precision.BFLOAT16
     gradient_checkpointing: bool = True
     max_length: int = 16384
+    depth_from_colour: bool = False
 
     def __post_init__(self) -> None:
         at_least("max_length", self.max_length, 2)

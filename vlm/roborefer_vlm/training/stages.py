@@ -104,3 +104,23 @@ def prepare_parts(model: RoboReferModel, stage: str, trainable: Sequence[str] = 
             tower.vision_model.encoder.layers[tower.config.select_layer :].requires_grad_(False)
             tower.vision_model.post_layernorm.requires_grad_(False)
     return names
+
+
+def copy_colour_to_depth(model: RoboReferModel) -> None:
+    """Give tower and projector of depth the weights of those of colour.
+
+    Raises:
+        ConfigurationError: The network has no depth, or parts of other shapes.
+    """
+    pairs = [(model.vision_tower, model.depth_tower), (model.mm_projector, model.depth_projector)]
+    if model.depth_projector is None:
+        raise ConfigurationError("'depth_from_colour' is true, and this checkpoint has no depth")
+    for source, target in pairs:
+        if target is None:  # depth goes through the tower of colour
+            continue
+        try:
+            target.load_state_dict(source.state_dict())
+        except RuntimeError as error:
+            raise ConfigurationError(
+                f"'depth_from_colour' is true, but the parts differ: {error}"
+            ) from error

@@ -120,6 +120,18 @@ def test_depth_alignment_changes_the_depth_projector_alone(settings, golden):
     assert changed == {"depth_projector"}
 
 
+def test_depth_can_begin_as_a_copy_of_colour(settings):
+    run = settings(stage="depth_align", batch={"steps": 1}, model={"depth_from_colour": True})
+
+    found = weights(train(run).model)
+
+    tower = {n.partition(".")[2]: t for n, t in found.items() if n.startswith("vision_tower.")}
+    assert all(torch.equal(found[f"depth_tower.{name}"], one) for name, one in tower.items())
+    assert not torch.equal(
+        found["depth_projector.layers.2.weight"], found["mm_projector.layers.2.weight"]
+    )
+
+
 def test_a_saved_model_answers_as_the_one_that_was_trained(settings, golden):
     result = train(settings(batch={"steps": 1}, optimizer={"learning_rate": 1e-30}))
 

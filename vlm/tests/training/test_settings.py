@@ -29,14 +29,14 @@ def read(tmp_path, text="", changes=()):
     return SupervisedSettings.from_table(read_toml(path, changes), "run.toml")
 
 
-@pytest.mark.parametrize("stage", ["depth_align", "sft"])
-@pytest.mark.parametrize("size", ["small", "2b", "8b"])
-def test_shipped_configurations_can_be_read(stage, size):
-    name = f"{stage}_{size}.toml"
+SHIPPED = [f"{stage}_{size}" for stage in ("depth_align", "sft") for size in ("small", "2b", "8b")]
 
-    settings = SupervisedSettings.from_table(read_toml(str(CONFIGS / name)), name)
 
-    assert settings.stage == stage
+@pytest.mark.parametrize("name", ["colour_small", *SHIPPED])
+def test_shipped_configurations_can_be_read(name):
+    settings = SupervisedSettings.from_table(read_toml(str(CONFIGS / f"{name}.toml")), name)
+
+    assert settings.stage == ("depth_align" if name.startswith("depth_align") else "sft")
 
 
 @pytest.mark.parametrize(

@@ -129,15 +129,18 @@ def _resized(image: UInt8Array, width: int) -> UInt8Array:
 
 def _answer(question: dict[str, Any], size: tuple[int, int]) -> Answer:
     """Return the answer as an engine would give it, in pixels of the first picture."""
-    told = f"{question['kind']}, {question['facts'].get('relation') or 'no relation'}"
+    relation = question["facts"].get("relation") or ()
+    relations = (relation,) if isinstance(relation, str) else relation
+    told = ", ".join((question["kind"], *relations))
     steps = tuple(_step(step, size) for step in question["steps"])
     if question["point"] is None:
         text = f"{question['answer']}   ({told})"
         return Answer(Outcome.TEXT, text=text, reasoning=steps)
     x, y = question["point"]
     pixel = Pixel.from_normalised(x, y, *size)
-    written = "" if steps else question["answer"]
-    return Answer(Outcome.OK, (ReferredPoint(pixel, label=told, reason=written),), reasoning=steps)
+    reason = ", ".join((*relations, *(() if steps else (question["answer"],))))
+    found = ReferredPoint(pixel, label=question["kind"], reason=reason)
+    return Answer(Outcome.OK, (found,), reasoning=steps)
 
 
 def _step(step: dict[str, Any], size: tuple[int, int]) -> ReasoningStep:

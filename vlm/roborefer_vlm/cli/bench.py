@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from roborefer_vlm.evaluation.scoring.score import Scored
     from roborefer_vlm.server.client import Client
 
-_NAMES = "own, refspatial, refspatial-expand, robospatial-home, where2place"
+_NAMES = "own, refspatial, refspatial-expand, robospatial-home, sim, where2place"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ For instance:
   roborefer data make --source sim --scenes 50 --kinds location,chain --most 8 --out data/few
   roborefer data report data/sim
   roborefer data sheet data/sim --count 60 --out sheet.png
+  roborefer data bench --out data/RoboRefer-Sim-Bench
   roborefer data merge data/sim data/scans --out data/all
 
 `make` goes on where it was stopped when it is typed again; equal arguments give equal bytes, with
@@ -37,6 +38,7 @@ _ACTIONS = {
     "report": "print the report of a data set",
     "sheet": "draw samples of a data set into one picture",
     "merge": "make one data set of several",
+    "bench": "make RoboRefer-Sim-Bench: held-out scenes, colours and wordings, the same each time",
 }
 
 
@@ -58,6 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     merge = parsers["merge"]
     merge.add_argument("folders", type=Path, nargs="+", metavar="DIR")
     merge.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
+
+    bench = parsers["bench"]
+    bench.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder")
 
 
 def _add_make(make: argparse.ArgumentParser) -> None:
@@ -101,9 +106,17 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         ReferringError: It cannot be done; `main` turns it into a message and a code.
     """
-    actions = {"make": _make, "report": _report, "sheet": _sheet, "merge": _merge}
+    actions = {"make": _make, "report": _report, "sheet": _sheet, "merge": _merge, "bench": _bench}
     actions[args.action](args)
     return exits.DONE
+
+
+def _bench(args: argparse.Namespace) -> None:
+    from roborefer_vlm.data.sim_bench import write_sim_bench
+
+    left_out = write_sim_bench(args.out)
+    asked = ", ".join(f"{count} {reason}" for reason, count in sorted(left_out.items()))
+    sys.stdout.write(f"{args.out}: made; left out on the way: {asked}\n")
 
 
 def _make(args: argparse.Namespace) -> None:

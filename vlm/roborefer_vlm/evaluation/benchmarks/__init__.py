@@ -37,6 +37,9 @@ KINDS = {
     "own": _Kind(
         own.load, Protocol.REFSPATIAL, "question.json with depth, camera and marked things"
     ),
+    "sim": _Kind(
+        own.load, Protocol.REFSPATIAL, "RoboRefer-Sim-Bench, made by `roborefer data bench`"
+    ),
 }
 
 

@@ -118,7 +118,8 @@ class Boxes3dSource:
         layout = facing_away(layout, viewer)
         known = self._scan.exhaustive if self.exhaustive is None else self.exhaustive
         key = f"{self.format}-{name.scene}-{name.frame}"
-        view = view_of(key, layout, pictures, Reading(known, self.faces))
+        reading = Reading(known, self._scan.generic_is_a_class, self.faces)
+        view = view_of(key, layout, pictures, reading)
         meta = {"format": self.format, "scene": name.scene, "frame": name.frame}
         return replace(view, meta=meta)
 

@@ -45,6 +45,7 @@ class Ca1mFormat:
 
     name = "ca1m"
     exhaustive = True
+    generic_is_a_class = False
 
     def frames(self, folder: Path) -> list[FrameName]:
         """List the frames of all captures by time."""

@@ -99,6 +99,10 @@ class ScanFormat(Protocol):
     def exhaustive(self) -> bool:
         """Whether everything that stands in a room has a box."""
 
+    @property
+    def generic_is_a_class(self) -> bool:
+        """Whether a label such as "object" means that no other label of the data set fits."""
+
     def frames(self, folder: Path) -> list[FrameName]:
         """List all frames, sorted by room and time, without opening a file.
 

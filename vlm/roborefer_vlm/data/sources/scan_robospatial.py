@@ -44,6 +44,7 @@ class RoboSpatialFormat:
     name = "robospatial"
     # Any box that the annotators left out may be missing.
     exhaustive = False
+    generic_is_a_class = False
 
     def frames(self, folder: Path) -> list[FrameName]:
         """List the JSON files; a file's folder below `annotations` is its room."""

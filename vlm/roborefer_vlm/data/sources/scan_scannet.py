@@ -54,6 +54,7 @@ class ScanNetFormat:
     name = "scannet"
     # Small things have no boxes.
     exhaustive = False
+    generic_is_a_class = True
 
     def frames(self, folder: Path) -> list[FrameName]:
         """List the frames of all scenes by number."""

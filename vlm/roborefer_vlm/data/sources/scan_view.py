@@ -42,11 +42,13 @@ class Reading:
 
     Attributes:
         exhaustive: Everything that stands in the room has a box.
+        generic_is_a_class: A thing without a name is none of those that have one.
         faces: Nouns of things that face along the first axis of their box, as in RoboSpatial's
             annotations.
     """
 
     exhaustive: bool
+    generic_is_a_class: bool = False
     faces: frozenset[str] = frozenset()
 
 
@@ -55,14 +57,14 @@ def view_of(key: str, layout: Layout, pictures: Pictures, reading: Reading) -> V
 
     A thing is visible if enough pixels have their measured point in its box, and if the
     annotation does not say otherwise; else its mask is empty. Without depth, boxes hide each
-    other. Tables, desks, counters and shelves are surfaces; what is under their tops stays a
-    thing without a name, so that it fills space.
+    other. Tables, desks, counters and shelves are surfaces; what is under their tops stays as a
+    thing that is not seen and has no name.
     """
     true = pictures.depth_m if pictures.true_depth_m is None else pictures.true_depth_m
     points = None if true is None else points_of(layout.camera, true)
     named = _things(layout, true, points, reading)
     surfaces = _surfaces(layout, named, points)
-    things = [_under_its_top(thing, surfaces, len(named)) for thing in named]
+    things = [_without_top(thing) for thing in named]
     scene = Scene(layout.camera, things, surfaces, true)
     # A table carries as a surface, whose height is measured.
     carriers = replace(scene, objects=[t for t in named if not has_flat_top(t.name)])
@@ -101,15 +103,14 @@ def _top_id(thing: SceneObject, count: int) -> int:
     return count + thing.id
 
 
-def _under_its_top(thing: SceneObject, surfaces: Sequence[Surface], count: int) -> SceneObject:
-    """Return what a table is without its top, nameless; other things as they are."""
+def _without_top(thing: SceneObject) -> SceneObject:
+    """Return what a table is besides its top: something nameless and unseen that fills space.
+
+    People who ask for "the object" do not mean it. Other things stay as they are.
+    """
     if not has_flat_top(thing.name):
         return thing
-    top = next(surface for surface in surfaces if surface.id == _top_id(thing, count))
-    assert thing.mask is not None
-    # Without depth its sides cannot be told from its top.
-    mask = thing.mask & ~top.mask if top.mask is not None else np.zeros_like(thing.mask)
-    return replace(thing, name="", mask=mask, points=None)
+    return replace(thing, name="", mask=np.zeros_like(thing.mask), points=None)
 
 
 def _thing(number: int, one: AnnotatedBox, reading: Reading) -> SceneObject:
@@ -166,9 +167,8 @@ def _trusts(
     # What nobody annotated shows in the depth.
     if surfaces and (depth or reading.exhaustive):
         trusts.add(Fact.FREE_SPACE)
-    # A thing without a name could be one of any kind.
     nameless = any(t.mask is not None and t.mask.any() for t in things if not t.name)
-    if reading.exhaustive and not nameless:
+    if reading.exhaustive and (reading.generic_is_a_class or not nameless):
         trusts.add(Fact.COMPLETE)
     if reading.faces:
         trusts.add(Fact.FRONTS)

@@ -14,7 +14,7 @@ _GENERIC = frozenset(
 # The last word of what is there for its level top, and becomes a surface.
 _FLAT_TOPS = frozenset({"table", "desk", "counter", "countertop", "workbench", "shelf", "shelves"})
 # The last word of what is open on top; pots and bins may have a lid.
-_HOLLOW = frozenset({"bowl", "basket", "sink", "bathtub"})
+_HOLLOW = frozenset({"bowl", "basket", "sink", "bathtub", "mug", "cup", "glass", "vase"})
 
 
 def noun_of(label: str) -> str:

@@ -10,7 +10,7 @@ one has room; between the two it depends, and nothing is said.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -224,22 +224,22 @@ def between(scene: Scene, thing: SceneObject, gap: Gap) -> Fitting | None:
 def nearest_points(first: Array, second: Array) -> tuple[Array, Array]:
     """Return the nearest points of two separate convex outlines, two of shape (2,).
 
-    One of them is a corner, the other one may lie on a side.
+    One of them is a corner, the other one may lie on a side. Of parallel sides, where many points
+    are as near, it is the middle of those.
     """
-    best: tuple[float, Array, Array] | None = None
-    for corners, sides, swapped in ((first, second, False), (second, first, True)):
+    pairs, lengths = [], []
+    for corners, sides, order in ((first, second, 1), (second, first, -1)):
         edges = np.roll(sides, -1, axis=0) - sides
         offset = corners[:, None] - sides[None]
-        lengths = np.maximum((edges * edges).sum(axis=1), 1e-12)
-        share = np.clip((offset * edges).sum(axis=2) / lengths, 0, 1)
+        squares = np.maximum((edges * edges).sum(axis=1), 1e-12)
+        share = np.clip((offset * edges).sum(axis=2) / squares, 0, 1)
         on_side = sides[None] + share[..., None] * edges
-        away = np.linalg.norm(corners[:, None] - on_side, axis=2)
-        i, j = np.unravel_index(int(away.argmin()), away.shape)
-        pair = (corners[i], on_side[i, j])
-        if best is None or away[i, j] < best[0]:
-            best = (float(away[i, j]), *(pair[::-1] if swapped else pair))
-    assert best is not None
-    return best[1], best[2]
+        both = np.stack(np.broadcast_arrays(corners[:, None], on_side), axis=2)
+        pairs.append(both[:, :, ::order].reshape(-1, 2, 2))
+        lengths.append(np.linalg.norm(corners[:, None] - on_side, axis=2).ravel())
+    away = np.concatenate(lengths)
+    a, b = np.concatenate(pairs)[away <= away.min() + 1e-6].mean(axis=0)
+    return a, b
 
 
 def on_top(thing: SceneObject, carrier: SceneObject) -> Fitting | None:
@@ -272,6 +272,7 @@ def inside(thing: SceneObject, container: SceneObject) -> Fitting | None:
     return None if tipped is None or tipped.fits else tipped
 
 
+@lru_cache(maxsize=64)
 def is_table(scene: Scene, carrier: SceneObject) -> bool:
     """Tell whether a thing has a bare and level top that others can be put on."""
     return not carrier.hollow and is_bare(scene, carrier) and has_level_top(scene, carrier)

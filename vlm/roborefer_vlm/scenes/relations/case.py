@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -100,6 +100,7 @@ class Apart:
         return np.asarray(np.sign(self.centers) * gap)
 
 
+@lru_cache(maxsize=4)
 def spread(scene: Scene) -> float:
     """Return twice the largest horizontal distance of a thing from the middle of all, metres.
 

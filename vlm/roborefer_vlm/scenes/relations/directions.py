@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from roborefer_vlm.scenes.frames import Frame
-from roborefer_vlm.scenes.graph import Array
-from roborefer_vlm.scenes.places import UP, Places
+from roborefer_vlm.scenes.graph import Array, Scene
+from roborefer_vlm.scenes.places import UP, Anchor, Places
 from roborefer_vlm.scenes.relations.case import Apart, Case
 from roborefer_vlm.scenes.relations.grading import decaying, falling, weaken
 from roborefer_vlm.scenes.relations.thresholds import value
@@ -152,13 +153,23 @@ def _displacements(case: Case, word: str) -> _Displacements:
         direction = axes.left if word in ("left", "right") else axes.front
         direction = -direction if word in ("right", "behind") else direction
         across = np.cross(direction, axes.up)
-    # Boxes are apart if one of their own sides separates them; those of a frame would make
-    # turned boxes too large. Upright sides tell about directions on the level only.
-    lines = [case.marks.rotations[0][:, axis] for axis in range(3 if vertical else 2)]
-    if not case.subjects.are_points:
-        lines += [case.subjects.rotations[:, :, axis] for axis in range(3 if vertical else 2)]
-    apartness = np.max([_apartness(case.apart(line)) for line in lines], axis=0)
+    apartness = _box_apartness(case.scene, case.subjects, case.anchors[0], 3 if vertical else 2)
     return _Displacements(case.apart(direction), case.apart(across), case.reach, apartness)
+
+
+# All directions between the same things share it; they follow each other.
+@lru_cache(maxsize=16)
+def _box_apartness(scene: Scene, subjects: Places, anchor: Anchor, sides: int) -> Array:
+    """Return the apartness along the first sides of all boxes, shape (N,).
+
+    Boxes are apart if one of their own sides separates them; those of a frame would make turned
+    boxes too large. Upright sides tell about directions on the level only.
+    """
+    case = Case(scene, subjects, (anchor,))
+    lines = [case.marks.rotations[0][:, axis] for axis in range(sides)]
+    if not subjects.are_points:
+        lines += [subjects.rotations[:, :, axis] for axis in range(sides)]
+    return np.asarray(np.max([_apartness(case.apart(line)) for line in lines], axis=0))
 
 
 def _in_picture(case: Case, word: str) -> _Displacements:

@@ -18,6 +18,8 @@ DEEPEST_M = 0.65
 WIDEST_M = 0.42
 # Of the visible strip at each end, so that few things are cut off.
 MARGIN = 0.08
+# Directions of cameras that look at one table, radians; at most eight of them fit.
+_LEAST_APART = radians(25.0)
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,18 @@ def draw_look(rng: np.random.Generator, settings: SimulatorSettings, around: flo
 
 
 def draw_looks(rng: np.random.Generator, settings: SimulatorSettings, count: int) -> list[Look]:
-    """Draw cameras that look at the same table from directions at least 25 degrees apart."""
+    """Draw cameras that look at the same table from directions at least 25 degrees apart.
+
+    Two cameras may be neighbours as well as stand on opposite sides: a step to the left is told
+    from pictures that are alike, and "the leftmost mug" becomes another one from the other side.
+    """
     first = float(rng.uniform(-np.pi, np.pi))
     looks = [draw_look(rng, settings, first)]
-    slot = 2 * np.pi / count
-    for number in range(1, count):
-        free = max(slot / 2 - radians(12.5), 0.0)
-        looks.append(draw_look(rng, settings, first + number * slot + rng.uniform(-free, free)))
-    return looks
+    if count == 1:
+        return looks
+    spare = 2 * np.pi - count * _LEAST_APART
+    gaps = _LEAST_APART + spare * rng.dirichlet(np.ones(count))
+    return looks + [draw_look(rng, settings, first + float(turn)) for turn in np.cumsum(gaps)[:-1]]
 
 
 def looks_like(look: Look) -> dict[str, float]:

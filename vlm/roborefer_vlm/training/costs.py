@@ -84,9 +84,10 @@ class StepCost:
         language = model.config.language
         # The output matrix only meets what is learnt, which is little.
         self.per_position = 2.0 * passes * _products(model.llm.model.layers)
-        # Scores and weighted sums of causal attention, half of a square each.
+        # Scores and weighted sums of causal attention, half of a square each. Both factors of
+        # these products have gradients, whether or not weights learn.
         width = language.layers * language.heads * language.head_width
-        self.per_pair = 2.0 * passes * width
+        self.per_pair = 2.0 * (3 if below or learns else 1) * width
 
     def flops(self, lengths: Sequence[int], image_tiles: int, depth_tiles: int) -> float:
         """Return the operations for samples of so many positions, and so many tiles in all."""

@@ -25,7 +25,7 @@ from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array, Scene, SceneObject
 from roborefer_vlm.scenes.places import footprint
 from roborefer_vlm.scenes.polygons import area as area_of
-from roborefer_vlm.scenes.polygons import intersection
+from roborefer_vlm.scenes.polygons import deeper_than, intersection
 from roborefer_vlm.scenes.relations import Relation
 from roborefer_vlm.scenes.relations.sight import visible
 from roborefer_vlm.scenes.relations.thresholds import value
@@ -158,7 +158,7 @@ class FreeSpace:
         start = low - cell * rng.random(2)
         x, y = np.meshgrid(start[0] + cell * np.arange(columns), start[1] + cell * np.arange(rows))
         points = np.column_stack([x.ravel(), y.ravel(), np.full(x.size, on.height)])
-        inside = _within(points[:, :2], on.outline, footprint_m / 2)
+        inside = deeper_than(points[:, :2], on.outline, footprint_m / 2)
         for area in areas:
             inside &= area.holds(points)
         points = points[inside]
@@ -254,14 +254,6 @@ class FreeSpace:
             pixels = np.array(others, np.uint8)[self._owners]
             self._covers[ignored] = cv2.dilate(pixels, np.ones((3, 3), np.uint8)) > 0
         return self._covers[ignored]
-
-
-def _within(points: Array, outline: Array, least: float) -> BoolArray:
-    """Tell which points, shape (N, 2), lie at least so far inside a convex outline."""
-    edges = np.roll(outline, -1, axis=0) - outline
-    normals = np.column_stack([-edges[:, 1], edges[:, 0]])
-    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    return np.asarray((points @ normals.T >= (outline * normals).sum(axis=1) + least).all(axis=1))
 
 
 def _middle(points: Array, clear: BoolArray) -> int:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy.spatial import ConvexHull, QhullError
 
 from roborefer_vlm.scenes.graph import Array
@@ -95,3 +96,20 @@ def depth_inside(points: Array, polygon: Array) -> Array:
         nearest = np.minimum(nearest, np.hypot(gap[:, 0], gap[:, 1]))
         inside &= edge[0] * offset[:, 1] - edge[1] * offset[:, 0] >= 0
     return np.where(inside, nearest, -nearest)
+
+
+def deeper_than(points: Array, polygon: Array, least: float) -> npt.NDArray[np.bool_]:
+    """Tell which points, shape (N, 2), lie at least so far inside a convex polygon, shape (N,).
+
+    Faster than depth_inside, for many points.
+
+    Args:
+        points: x and y, metres.
+        polygon: At least three corners, counter-clockwise, none twice, shape (M, 2).
+        least: 0 or more metres.
+    """
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    normals = np.column_stack([-edges[:, 1], edges[:, 0]])
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    offsets = (polygon * normals).sum(axis=1) + least
+    return np.asarray((points @ normals.T >= offsets).all(axis=1))

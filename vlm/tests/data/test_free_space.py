@@ -13,6 +13,7 @@ from roborefer_vlm.scenes.boxes import point_distances
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Surface
 from roborefer_vlm.scenes.places import Places
+from roborefer_vlm.scenes.polygons import convex_hull, deeper_than, depth_inside
 from roborefer_vlm.scenes.relations import Relation, relation_scores
 
 R = Relation
@@ -238,6 +239,17 @@ def _moved(pose, rotation):
     motion = np.eye(4)
     motion[:3, :3] = rotation
     return motion @ pose
+
+
+def test_the_fast_test_for_the_inside_of_a_polygon_agrees_with_the_exact_distance():
+    rng = np.random.default_rng(2)
+    for _ in range(20):
+        polygon = convex_hull(rng.normal(size=(12, 2)))
+        points, least = rng.normal(size=(500, 2)), float(rng.uniform(0, 0.5))
+
+        assert np.array_equal(
+            deeper_than(points, polygon, least), depth_inside(points, polygon) >= least
+        )
 
 
 def test_errors_name_what_can_be_asked():

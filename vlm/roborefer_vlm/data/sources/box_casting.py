@@ -75,15 +75,18 @@ def depth_range(
     """
     left, top, right, bottom = frame
     k = camera.intrinsics
-    u, v = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
-    rays = np.stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(u.shape)], axis=-1)
+    u = (np.arange(left, right) - k.cx) / k.fx
+    v = (np.arange(top, bottom)[:, None] - k.cy) / k.fy
     # Columns of this are the box's axes in the optical frame.
     axes = camera.t_scene_optical[:3, :3].T @ box.rotation
     start = (camera.position - box.center) @ box.rotation
-    step = rays @ axes
-    step = np.where(np.abs(step) < 1e-12, 1e-12, step)
-    first, second = (-box.size / 2 - start) / step, (box.size / 2 - start) / step
-    enter = np.minimum(first, second).max(axis=-1)
-    leave = np.maximum(first, second).min(axis=-1)
+    enter = np.full((bottom - top, right - left), -np.inf)
+    leave = -enter
+    for axis, half in enumerate(box.size / 2):
+        step = u * axes[0, axis] + v * axes[1, axis] + axes[2, axis]
+        step[np.abs(step) < 1e-12] = 1e-12
+        first, second = (-half - start[axis]) / step, (half - start[axis]) / step
+        np.maximum(enter, np.minimum(first, second), out=enter)
+        np.minimum(leave, np.maximum(first, second), out=leave)
     hit = (enter <= leave) & (leave > 0)
     return np.where(hit, enter, np.inf), np.where(hit, leave, -np.inf)

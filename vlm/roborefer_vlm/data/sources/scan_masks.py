@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from roborefer_vlm.data.sources.box_casting import cast, depth_range, picture_frame
 from roborefer_vlm.scenes.graph import Array, Camera, OrientedBox
-from roborefer_vlm.scenes.polygons import convex_hull, depth_inside
+from roborefer_vlm.scenes.polygons import convex_hull, deeper_than
 from roborefer_vlm.scenes.relations.thresholds import value
 from roborefer_vlm.types import BoolArray, FloatArray
 
@@ -115,7 +115,7 @@ def level_near(points: FloatArray, outline: Array, height: float) -> float | Non
         z, metres; None: too little of it is seen.
     """
     near = points[np.abs(points[:, 2] - height) <= value("contact")]
-    near = near[depth_inside(near[:, :2].astype(float), outline) > 0]
+    near = near[deeper_than(near[:, :2].astype(float), outline, 0.0)]
     return _densest(near[:, 2].astype(float))
 
 
@@ -144,7 +144,7 @@ def bare_pixels(points: FloatArray, free: BoolArray, outline: Array, height: flo
     """Tell which of the pixels that show no thing show a surface, shape (rows, columns)."""
     with np.errstate(invalid="ignore"):
         bare = free & (np.abs(points[..., 2] - height) <= value("visibility"))
-    bare[bare] = depth_inside(points[bare][:, :2].astype(float), outline) > 0
+    bare[bare] = deeper_than(points[bare][:, :2].astype(float), outline, 0.0)
     return np.asarray(bare)
 
 

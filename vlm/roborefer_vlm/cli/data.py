@@ -5,6 +5,7 @@
 For instance:
   roborefer data make --source sim --scenes 1000 --out data/sim --seed 0 --workers 8
   roborefer data make --source sim --scenes 90000 --views 2 --form shards --ray auto --out all/sim
+  roborefer data make --source ca1m:scans/ca1m --every 20 --out data/scans
   roborefer data make --source sim --scenes 50 --kinds location,chain --most 8 --out data/few
   roborefer data report data/sim
   roborefer data sheet data/sim --count 60 --out sheet.png
@@ -66,11 +67,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_make(make: argparse.ArgumentParser) -> None:
-    make.add_argument("--source", required=True, metavar="NAME", help="sim")
+    make.add_argument(
+        "--source",
+        required=True,
+        metavar="NAME",
+        help="sim, robospatial:DIR, ca1m:DIR, scannet:DIR, or web:DIR (photographs)",
+    )
     make.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
-    make.add_argument("--scenes", type=int, metavar="N", help="how many (sim: needed)")
+    make.add_argument(
+        "--scenes", type=int, metavar="N", help="how many; default: all, but sim needs it"
+    )
     make.add_argument("--seed", type=int, default=0, metavar="N", help="of everything; default: 0")
     make.add_argument("--views", type=int, default=1, metavar="N", help="per scene; default: 1")
+    make.add_argument(
+        "--every", type=int, default=20, metavar="N", help="frames of scans; default: every 20th"
+    )
+    photographs = make.add_argument_group(
+        "photographs", "Without a detector, estimates are read from files beside them."
+    )
+    for name, text in (
+        ("detector", "zero-shot detector"),
+        ("masks", "SAM model"),
+        ("depth-model", "metric depth model"),
+        ("caption-model", "model that tells colours; without it, none are asked about"),
+    ):
+        photographs.add_argument(f"--{name}", metavar="CHECKPOINT", help=text)
+    photographs.add_argument("--labels", metavar="A,B", help="what the detector looks for")
+    photographs.add_argument("--device", default="cpu", help="default: cpu")
     asked = make.add_argument_group("what is asked")
     asked.add_argument("--kinds", metavar="A,B", help="kinds of questions; default: all")
     asked.add_argument(
@@ -155,19 +178,21 @@ def _make(args: argparse.Namespace) -> None:
 
 def _source(args: argparse.Namespace) -> tuple[Source, Mapping[str, Any]]:
     """Return the source that was named, and what its shots depend on besides its name."""
-    if args.source != "sim":
-        raise ConfigurationError(f"source '{args.source}' is unknown; there is: sim")
-    from dataclasses import asdict
+    from roborefer_vlm.data.sources.opening import PhotographModels, open_source
 
-    from roborefer_vlm.data.sources.simulator import SimulatorSource
-    from roborefer_vlm.data.sources.simulator_settings import SceneSplit, SimulatorSettings
-
-    if args.scenes is None:
-        raise ConfigurationError("--source sim needs --scenes: say how many")
-    split = SceneSplit.HELD_OUT if args.held_out else SceneSplit.TRAINING
-    settings = SimulatorSettings(split=split)
-    source = SimulatorSource(args.seed, args.scenes, args.views, settings)
-    return source, {"views": args.views, **asdict(settings)}
+    labels = tuple(label.strip() for label in args.labels.split(",")) if args.labels else ()
+    models = PhotographModels(
+        args.detector, args.masks, args.depth_model, args.caption_model, labels, args.device
+    )
+    return open_source(
+        args.source,
+        count=args.scenes,
+        seed=args.seed,
+        views=args.views,
+        every=args.every,
+        held_out=args.held_out,
+        models=models,
+    )
 
 
 def _report(args: argparse.Namespace) -> None:

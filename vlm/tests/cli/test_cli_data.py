@@ -50,7 +50,12 @@ def test_a_data_set_is_made_reported_drawn_and_merged(
     ("arguments", "told"),
     [
         (["make", "--source", "moon", "--out", "x"], "source 'moon' is unknown"),
-        (["make", "--source", "sim", "--out", "x"], "--scenes"),
+        (["make", "--source", "sim", "--out", "x"], "how many scenes"),
+        (["make", "--source", "ca1m:none", "--out", "x"], "none is no folder"),
+        (["make", "--source", "web:none", "--out", "x"], "none holds no photograph"),
+        (["make", "--source", "web:none", "--out", "x", "--detector", "d"], "model for masks"),
+        (["make", "--source", "web:x", "--out", "x", "--held-out"], "holds no scenes out"),
+        (["make", "--source", "sim", "--scenes", "0", "--out", "x"], "0 scenes"),
         (["make", "--source", "sim", "--scenes", "1", "--out", "x", "--kinds", "poem"], "poem"),
         (["make", "--source", "sim", "--scenes", "1", "--out", "x", "--most", "0"], "--most is 0"),
         (["make", "--source", "sim", "--scenes", "1", "--out", "x", "--views", "99"], "views 99"),

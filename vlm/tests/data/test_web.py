@@ -195,7 +195,12 @@ def _mask(left, top, side=10, shape=(60, 80)):
 
 def _kept(*found, **settings):
     filtered = filter_detections(found, (60, 80), FilterSettings(**settings))
+    assert not {id(d) for d in filtered.things} & {id(d) for d in filtered.nameless}
     return sorted(d.label for d in filtered.things), dict(filtered.dropped)
+
+
+def _nameless(*found):
+    return sorted(d.label for d in filter_detections(found, (60, 80), FilterSettings()).nameless)
 
 
 CUP = Detection("cup", 0.9, (0, 0, 1, 1), _mask(0, 0))
@@ -211,7 +216,7 @@ PEN = Detection("pen", 0.8, (0, 0, 1, 1), _mask(40, 40))
         (Detection("cup", 0.9, CUP.box, ~_mask(0, 0)), "too large", ["pen"]),
         (Detection("cup", 0.9, CUP.box), "no mask", ["pen"]),
         (Detection("cup", 0.8, CUP.box, _mask(1, 0)), "same thing", ["cup", "pen"]),
-        (Detection("wall", 0.9, CUP.box, _mask(20, 0)), "label not wanted", ["cup", "pen"]),
+        (Detection("wall", 0.9, CUP.box, _mask(20, 0)), "no single thing", ["cup", "pen"]),
         (Detection("3 cups!", 0.9, CUP.box, _mask(20, 0)), "label not plain", ["cup", "pen"]),
         (Detection("vase", 0.8, CUP.box, _mask(1, 0)), "same thing", ["pen"]),
         (Detection("vase", 0.4, CUP.box, _mask(1, 0)), "same thing", ["cup", "pen"]),
@@ -223,6 +228,44 @@ def test_a_doubtful_thing_takes_its_kind_with_it(other, reason, kept):
     assert labels == kept
     assert dropped[reason] == 1
     assert sum(dropped.values()) == 3 - len(kept)
+
+
+def test_only_wanted_labels_are_names():
+    settings = FilterSettings(labels=frozenset({"pen"}))
+
+    filtered = filter_detections((CUP, PEN), (60, 80), settings)
+
+    assert [d.label for d in filtered.things] == ["pen"]
+    assert [d.label for d in filtered.nameless] == ["cup"]
+
+
+def test_what_is_not_named_stays_as_a_thing_without_a_name():
+    small = Detection("cup", 0.9, CUP.box, _mask(20, 0, 1))
+    maybe = Detection("jar", 0.3, CUP.box, _mask(60, 0))
+    wall = Detection("wall", 0.9, CUP.box, _mask(60, 20))
+    table = Detection("table", 0.9, CUP.box, ~_mask(0, 0))
+    noise = Detection("fork", 0.1, CUP.box, _mask(60, 40))
+
+    assert _nameless(CUP, PEN, small, maybe, wall, table, noise) == ["cup", "cup", "jar"]
+
+
+def test_a_view_with_things_in_doubt_is_complete_as_they_are_in_it_without_a_name(folder, built):
+    truth = Truth(built)
+    doubtful = Truth(built)
+    found = truth.find(None).detections
+    weak = Detection("mug", 0.25, found[2].box, found[2].mask)
+    doubtful.find = lambda photo: Found((found[0], weak), True)
+    blind = Truth(built)
+    blind.find = lambda photo: Found((found[0], Detection("mug", 0.9, (0, 0, 1, 1))), True)
+    one = WebSettings(fewest_things=1)
+
+    seen = WebSource(folder, doubtful, truth, truth, settings=one).shot(0).views[0]
+    lost = WebSource(folder, blind, truth, settings=one).shot(0).views[0]
+
+    assert [t.name for t in seen.scene.objects] == ["crate", ""]
+    assert dict(seen.nouns) == {1: ("crate",)}
+    assert {Fact.COMPLETE, Fact.COLORS} <= seen.trusts
+    assert Fact.COMPLETE not in lost.trusts
 
 
 def test_more_of_a_kind_than_anyone_counts_are_dropped():

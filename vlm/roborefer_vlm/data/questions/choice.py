@@ -119,7 +119,8 @@ def _compose(look: Look) -> Draft:
     named = look.trusts(Fact.COMPLETE) and not look.draw.chance(_MARKED_SHARE)
     key = look.draw.one(known_keys(look.view.trusts))
     count = look.draw.one(_COUNTS)
-    seen = look.visible
+    # What has no name may be a guess of a detector, or half of something else.
+    seen = [number for number in look.visible if look.view.nouns.get(number)]
     anchor: int | None = None
     if named and key in (OrderKey.NEAR, OrderKey.FAR) and look.draw.chance(_ANCHORED_SHARE):
         anchor = look.draw.one(seen) if seen else None

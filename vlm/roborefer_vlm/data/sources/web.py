@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 
-from roborefer_vlm.backends.scene_graph.detector import Detection
 from roborefer_vlm.backends.scene_graph.perceive import build_scene
 from roborefer_vlm.data.sources.web_estimates import (
     Captioner,
@@ -145,11 +144,24 @@ class WebSource:
         filtered = filter_detections(found.detections, photo.rgb.shape[:2], settings.filters)
         _check_count(len(filtered.things), settings)
         geometry = self._geometry.estimate(photo)
+        found_things = (*filtered.things, *filtered.nameless)
         looks: list[Look] | None = None
         if self._captioner is not None:
-            looks = list(self._captioner.looks(photo, filtered.things))
+            looks = list(self._captioner.looks(photo, found_things))
         depth = _depth(geometry, photo, settings.least_depth_share)
-        scene, level = _scene(photo, geometry, depth, filtered.things, looks, settings)
+        given = tuple(
+            GivenObject(
+                thing.label if i < len(filtered.things) else "",
+                thing.mask,
+                () if looks is None else looks[i].words,
+            )
+            for i, thing in enumerate(found_things)
+            if thing.mask is not None
+        )
+        scene, level = _scene(photo, geometry, depth, given, settings.pitch_deg)
+        named = [thing for thing in scene.objects if thing.name]
+        if len(named) < len(filtered.things):
+            raise SourceError(f"things without depth: {len(filtered.things) - len(named)}")
         captions = ordinal_captions(scene, level=level)
         if captions is None:
             raise SourceError("too close to count: things of one kind")
@@ -158,7 +170,7 @@ class WebSource:
             trusts.add(Fact.METRIC)
         if level:
             trusts.add(Fact.BOXES)
-        if found.complete:
+        if found.complete and not filtered.lost and len(scene.objects) == len(given):
             trusts.add(Fact.COMPLETE)
         if looks is not None and _confirmed(scene, looks):
             trusts.add(Fact.COLORS)
@@ -168,11 +180,11 @@ class WebSource:
             scene=scene,
             depth_m=depth,
             trusts=frozenset(trusts),
-            nouns={thing.id: (thing.name,) for thing in scene.objects},
+            nouns={thing.id: (thing.name,) for thing in named},
             meta={
                 "file": name,
                 "dropped": dict(filtered.dropped),
-                "scores": {str(i): round(d.score, 4) for i, d in enumerate(filtered.things, 1)},
+                "scores": {str(i): round(d.score, 4) for i, d in enumerate(found_things, 1)},
                 "captions": {str(i): describe(thing) for i, thing in captions.items()},
             },
         )
@@ -216,39 +228,32 @@ def _scene(
     photo: Photo,
     geometry: Geometry,
     depth: FloatArray,
-    things: tuple[Detection, ...],
-    looks: list[Look] | None,
-    settings: WebSettings,
+    given: tuple[GivenObject, ...],
+    pitch_deg: float | None,
 ) -> tuple[Scene, bool]:
     """Return the scene, and whether its up is against gravity."""
-    given = tuple(
-        GivenObject(thing.label, thing.mask, () if looks is None else looks[i].words)
-        for i, thing in enumerate(things)
-        if thing.mask is not None
-    )
-    up = geometry.up if settings.pitch_deg is None else _up(settings.pitch_deg)
-    try:
-        query = Query(
-            photo.rgb, "?", depth_m=depth, intrinsics=geometry.intrinsics, up=up, objects=given
-        )
-        scene = build_scene(query)
-        level = up is not None or _level(scene)
-        if not level:
-            # As if the camera were held level; left, right and nearness are right all the same.
-            query = Query(
+
+    def built(up: tuple[float, float, float] | None) -> Scene:
+        return build_scene(
+            Query(
                 photo.rgb,
                 "?",
                 depth_m=depth,
                 intrinsics=geometry.intrinsics,
-                up=_up(0.0),
+                up=up,
                 objects=given,
             )
-            scene = build_scene(query)
+        )
+
+    up = geometry.up if pitch_deg is None else _up(pitch_deg)
+    try:
+        scene = built(up)
+        if up is not None or _level(scene):
+            return scene, True
+        # As if the camera were held level; left, right and nearness are right all the same.
+        return built(_up(0.0)), False
     except QueryError as error:
         raise SourceError(f"no scene: {error}") from error
-    if len(scene.objects) < len(things):
-        raise SourceError(f"things without depth: {len(things) - len(scene.objects)}")
-    return scene, level
 
 
 def _up(pitch_deg: float) -> tuple[float, float, float]:
@@ -265,8 +270,9 @@ def _level(scene: Scene) -> bool:
 
 def _confirmed(scene: Scene, looks: list[Look]) -> bool:
     """Tell whether every thing has a caption with its colours, and measures so."""
+    # Ids count what was given, from 1; what has no depth is not in the scene.
+    told = [(thing, looks[thing.id - 1].colors) for thing in scene.objects]
     return all(
-        look.colors
-        and all(thing.colors.get(color, 0.0) >= _CONFIRMED_SHARE for color in look.colors)
-        for thing, look in zip(scene.objects, looks, strict=True)
+        colors and all(thing.colors.get(color, 0.0) >= _CONFIRMED_SHARE for color in colors)
+        for thing, colors in told
     )

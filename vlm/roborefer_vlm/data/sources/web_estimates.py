@@ -33,8 +33,8 @@ class Found:
     Attributes:
         detections: With masks of shape (height, width), best first; the weak ones too, since
             they tell which kinds of things the finder is not sure about.
-        complete: Whether the finder vouches that no visible thing of the labels in
-            `detections` is missing; a detector alone cannot, people or a second model can.
+        complete: Whether the finder vouches that every visible thing that people would point at
+            is among `detections`, with whatever label; people can, a detector alone cannot.
     """
 
     detections: tuple[Detection, ...]

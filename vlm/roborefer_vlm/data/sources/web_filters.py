@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which detections of a photograph become things of its scene.
 
-A kind of thing is kept or dropped as a whole: when one cup is doubtful or too small to point at,
-"the cup" would no longer mean one thing, so no cup is kept.
+A kind of thing is named or not as a whole: when one cup is doubtful or too small to point at,
+"the cup" would no longer mean one thing, so no cup is called a cup. What is not named stays in the
+scene without a name, where it hides things, takes up space, and is an "object" like any other.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ STUFF = frozenset(
 )
 _PLAIN = re.compile(r"[a-z][a-z'-]*(?: [a-z][a-z'-]*){0,3}")
 _LONGEST_LABEL = 40
+# Faults of what is no thing; of what puts its whole kind in doubt; of what may be a thing still.
+_NO_THING = frozenset({"no single thing", "score near nothing", "too large"})
+_DOUBTS = frozenset({"score doubtful", "no mask", "too small", "too large"})
+_NAMELESS = frozenset({"score doubtful", "too small", "label not plain", "label not wanted"})
 
 
 @dataclass(frozen=True)
@@ -37,16 +42,16 @@ class FilterSettings:
     """When a detection counts.
 
     Attributes:
-        labels: The only labels that are used; None: all plain ones that are no stuff.
+        labels: The only names that are used; None: all plain ones that are no stuff.
         least_score: A detection with this score is believed.
-        doubtful_score: From here to `least_score` it may be right: its kind is dropped. Below,
+        doubtful_score: From here to `least_score` it may be right: its kind is not named. Below,
             it is taken for noise.
         least_share: Share of the photograph that a thing covers at least.
         most_share: Share that it covers at most; what is larger is the place, not a thing.
         most_of_a_kind: Nobody counts to the eighth cup from the left.
         same_share: Overlap over union of two masks from which they show the same thing.
         clear_ratio: Of two labels for one thing the stronger one counts if its score is so many
-            times the other one's; else neither kind is kept.
+            times the other one's; else neither kind is named.
     """
 
     labels: frozenset[str] | None = None
@@ -82,10 +87,14 @@ class Filtered:
 
     Attributes:
         things: Those that are believed, best first.
-        dropped: How many were dropped, by reason.
+        nameless: Further ones that are, or may be, things.
+        lost: Whether there may be a thing that is in neither, since it has no mask.
+        dropped: How many are not named, or left out altogether, by reason.
     """
 
     things: tuple[Detection, ...]
+    nameless: tuple[Detection, ...]
+    lost: bool
     dropped: Mapping[str, int]
 
 
@@ -106,21 +115,27 @@ def filter_detections(
     dropped: Counter[str] = Counter()
     doubted: set[str] = set()
     believed: list[Detection] = []
+    nameless: list[Detection] = []
     for found in sorted(detections, key=lambda d: -d.score):
         _check(found, shape)
-        reason, whole_kind = _fault(found, settings) or _repeated(found, believed, settings)
-        if reason:
-            dropped[reason] += 1
-            if whole_kind:
-                doubted.add(found.label)
-        else:
+        fault = _fault(found, settings)
+        if fault not in _NO_THING and _repeated(found, [*believed, *nameless], settings):
+            fault = "same thing"
+        if not fault:
             believed.append(found)
+            continue
+        dropped[fault] += 1
+        if fault in _DOUBTS:
+            doubted.add(found.label)
+        if fault in _NAMELESS:
+            nameless.append(found)
     doubted |= _contested(detections, settings)
     counts = Counter(thing.label for thing in believed)
     doubted |= {label for label, count in counts.items() if count > settings.most_of_a_kind}
     things = tuple(thing for thing in believed if thing.label not in doubted)
+    nameless += [thing for thing in believed if thing.label in doubted]
     dropped["kind in doubt"] += len(believed) - len(things)
-    return Filtered(things, dict(+dropped))
+    return Filtered(things, tuple(nameless), dropped["no mask"] > 0, dict(+dropped))
 
 
 def _check(found: Detection, shape: tuple[int, int]) -> None:
@@ -134,33 +149,30 @@ def _check(found: Detection, shape: tuple[int, int]) -> None:
         )
 
 
-def _fault(found: Detection, settings: FilterSettings) -> tuple[str, bool] | None:
-    """Return why a detection is not believed, and whether its whole kind is in doubt then."""
+def _fault(found: Detection, settings: FilterSettings) -> str:
+    """Return why a detection is not believed, or ""."""
     label = found.label
-    if not _PLAIN.fullmatch(label) or len(label) > _LONGEST_LABEL:
-        return "label not plain", False
-    if label in STUFF or (settings.labels is not None and label not in settings.labels):
-        return "label not wanted", False
+    if label in STUFF:
+        return "no single thing"
     if found.score < settings.doubtful_score:
-        return "score near nothing", False
-    if found.score < settings.least_score:
-        return "score doubtful", True
+        return "score near nothing"
     if found.mask is None:
-        return "no mask", True
+        return "no mask"
     share = float(found.mask.mean())
-    if share < settings.least_share:
-        return "too small", True
     if share > settings.most_share:
-        return "too large", True
-    return None
+        return "too large"
+    if settings.labels is not None and label not in settings.labels:
+        return "label not wanted"
+    if not _PLAIN.fullmatch(label) or len(label) > _LONGEST_LABEL:
+        return "label not plain"
+    if found.score < settings.least_score:
+        return "score doubtful"
+    return "too small" if share < settings.least_share else ""
 
 
-def _repeated(
-    found: Detection, believed: Sequence[Detection], settings: FilterSettings
-) -> tuple[str, bool]:
-    """Return ("same thing", False) for what a better detection shows already."""
-    same = any(_overlap(found, other) >= settings.same_share for other in believed)
-    return ("same thing" if same else "", False)
+def _repeated(found: Detection, others: Sequence[Detection], settings: FilterSettings) -> bool:
+    """Tell whether a better detection shows the same thing already."""
+    return any(_overlap(found, other) >= settings.same_share for other in others)
 
 
 def _contested(detections: Sequence[Detection], settings: FilterSettings) -> set[str]:

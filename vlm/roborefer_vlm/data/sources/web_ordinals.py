@@ -40,7 +40,7 @@ def ordinal_captions(scene: Scene, *, level: bool) -> dict[int, program.Thing] |
         each other on every axis to be counted.
     """
     captions: dict[int, program.Thing] = {}
-    for name in sorted({thing.name for thing in scene.objects}):
+    for name in sorted({thing.name for thing in scene.objects if thing.name}):
         alike = [thing for thing in scene.objects if thing.name == name]
         if len(alike) < 2:
             continue

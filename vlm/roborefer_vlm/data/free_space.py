@@ -58,6 +58,8 @@ class Spots:
         clear: Where the words are true beyond doubt, shape (N,); else they merely hold.
         clearance_m: Room around what is put there, a lower bound, metres, shape (N,).
         platform: Id of the surface or thing that they lie on; None: none was found.
+        ignored: Ids of what is not in the way: the platform and what carries it, what is overhead
+            of a place below it, and what encloses an anchor, as a shelf does.
         reason: Why there are none, a few fixed words; "" if there are.
     """
 
@@ -67,6 +69,7 @@ class Spots:
     clear: BoolArray = field(default_factory=lambda: np.zeros(0, bool))
     clearance_m: Array = field(default_factory=lambda: np.zeros(0))
     platform: int | None = None
+    ignored: frozenset[int] = frozenset()
     reason: str = ""
 
     def __len__(self) -> int:
@@ -139,7 +142,7 @@ class FreeSpace:
         if not clear.any():
             return Spots(platform=on.id, reason="unclear")
         best = _middle(points, clear)
-        return Spots(points, pixels, best, clear, room, on.id)
+        return Spots(points, pixels, best, clear, room, on.id, ignored)
 
     def _free(
         self, areas: Sequence[Area], on: Platform, footprint_m: float, rng: np.random.Generator

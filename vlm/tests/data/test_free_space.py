@@ -197,7 +197,10 @@ def test_a_table_that_is_annotated_too_is_not_in_its_own_way():
     desk = thing(7, 0.9, 0.0, (1.2, 1.2, 0.75), z=-0.375 + 0.005)
     world = scene(thing(1, 0.9, 0.0), desk)
 
-    assert len(find(world, (R.LEFT, (1,))))
+    found = find(world, (R.LEFT, (1,)))
+
+    assert len(found)
+    assert found.ignored == {TABLE.id, 7}
 
 
 def test_the_box_of_a_shelf_does_not_fill_its_boards():

@@ -119,12 +119,12 @@ def find_spot(view: View, wanted: Wanted, rng: np.random.Generator) -> Spot | st
     chosen = _chosen(scene, wanted, spots, clear)
     point = _rounded(scene, spots.pixels[chosen])
     spot = _on_level(scene, point, float(spots.points[chosen, 2]))
-    room = _room(scene, spot, spots.platform, wanted)
+    room = _room(scene, spot, spots.ignored, wanted)
     asked, half = (wanted.frame, wanted.distance_m), wanted.footprint_m / 2
     proven = (
         room >= CLEARANCE_M
         and np.linalg.norm(spot - spots.points[chosen]) <= ROUNDING_M
-        and _is_bare(scene, point, spots.platform)
+        and _is_bare(scene, point, spots.ignored)
         and all(a.clear(spot[None])[0] for a in areas_of(scene, wanted.constraints, *asked, half))
     )
     return Spot(point, spot, spots.platform, room, wanted) if proven else "lost by rounding"
@@ -193,21 +193,22 @@ def _on_level(scene: Scene, point: tuple[float, float], height: float) -> Array:
     return np.asarray(eye + (height - eye[2]) / step[2] * step)
 
 
-def _room(scene: Scene, spot: Array, platform: int, wanted: Wanted) -> float:
+def _room(scene: Scene, spot: Array, ignored: frozenset[int], wanted: Wanted) -> float:
     """Return the distance from what is put at a spot to the next thing, metres."""
     nearest = np.inf
     for thing in scene.objects:
         higher = thing.box.top > spot[2] + value("contact_blur")
-        if thing.id != platform and higher and thing.box.bottom < spot[2] + value("headroom"):
+        reaches = higher and thing.box.bottom < spot[2] + value("headroom")
+        if reaches and thing.id not in ignored:
             nearest = min(nearest, -float(depth_inside(spot[None, :2], footprint(thing))[0]))
     return float(min(nearest - wanted.footprint_m / 2, 1.0))
 
 
-def _is_bare(scene: Scene, point: tuple[float, float], platform: int) -> bool:
-    """Tell whether no thing but the platform is seen at a written point."""
+def _is_bare(scene: Scene, point: tuple[float, float], ignored: frozenset[int]) -> bool:
+    """Tell whether nothing that is in the way is seen at a written point."""
     row, column = _indices(scene, point)
     return not any(
         thing.mask is not None and thing.mask[row, column]
         for thing in scene.objects
-        if thing.id != platform
+        if thing.id not in ignored
     )

@@ -54,6 +54,8 @@ BORDERS: dict[Relation, Borders] = {
     Relation.WIDE: _COMPARED,
     Relation.THIN: _COMPARED,
     Relation.ON: _SUPPORT,
+    # Within 0.63 of the way from the middle of the lane to its border.
+    Relation.BETWEEN: Borders(0.8, 0.1),
 }
 _PLAIN = Borders()
 

@@ -46,6 +46,10 @@ _AN = ("hour", "honest")
 _A = ("uni", "use", "usu", "eu", "one", "ukulele", "utensil")
 # How often a relation stands behind "that is".
 _RELATIVE = 0.25
+# How often it is said that directions are those of the viewer.
+_VIEWER_NAMED = 0.08
+_SIDES = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND)
+_SPOKEN = (Frame.OBJECT, Frame.WORLD)
 _HELD_OUT = "held_out"
 
 
@@ -139,17 +143,16 @@ class Words:
         behind = bool(phrase.constraints or phrase.excluded or phrase.others)
         for order in phrase.orders:
             text = self._ordered(text, order, behind=behind)
+        # "With the apple in it" stands right behind the noun, and closes what is said of it.
+        relations = [c for c in phrase.constraints if not c.inverse]
+        inverse = [c for c in phrase.constraints if c.inverse]
         said = [f"not {word}" for word in phrase.excluded]
-        relations = [self._relation(constraint) for constraint in phrase.constraints]
-        tied = len(said) + len(relations) > 1
-        relative = tied or bool(said) or self._rng.random() < _RELATIVE
-        if not said and not relations:
-            text_behind = ""
-        elif relations and not tied and (relations[0].startswith("with ") or not relative):
-            text_behind = relations[0]
-        else:
-            text_behind = f"that {verb} " + " and ".join((*said, *relations))
-        result = f"{text} {text_behind}".strip()
+        tied = len(said) + len(phrase.constraints) > 1
+        told = [self._inverse(constraint, closed=tied) for constraint in inverse]
+        said += [self._relation(constraint) for constraint in relations]
+        if said and (tied or phrase.excluded or self._rng.random() < _RELATIVE):
+            said[0] = f"that {verb} {said[0]}"
+        result = " ".join((text, *told, " and ".join(said))).strip()
         for other in phrase.others:
             result = f"{result} other than {self.thing(other)}"
         return result
@@ -178,19 +181,34 @@ class Words:
         slots = dict(zip("ab", anchors, strict=False))
         key = constraint.relation.value
         if constraint.inverse:
-            return _filled(self._draw("inverse", key), **slots)
+            return self._inverse(constraint, closed=False)
         group = "pictured" if constraint.frame is Frame.IMAGE else "relations"
         words = self._draw(group, key) if key in wordings()[group] else describe(constraint)
         if constraint.distance_m is not None:
             length = self.length(constraint.distance_m)
             words = words if "{d}" in words else "{d} " + words
             slots["d"] = length
-        if constraint.frame.value in wordings()["frames"]:
+        if constraint.frame in _SPOKEN or self._names_viewer(constraint):
             frame = self._draw("frames", constraint.frame.value)
             words = f"{words} {frame}"
             slots["short"] = _short(constraint.anchors[0])
         text = _filled(words, **slots)
         return f"not {text}" if constraint.negated else text
+
+    def _inverse(self, constraint: Constraint, *, closed: bool) -> str:
+        key = constraint.relation.value
+        words = self._draw("inverse", key)
+        if closed and words.endswith("{a}"):
+            words = wordings()["inverse"][key]["training"][0]
+        return _filled(words, a=self.anchor(constraint.anchors[0]))
+
+    def _names_viewer(self, constraint: Constraint) -> bool:
+        sideways = constraint.relation in _SIDES and constraint.frame is Frame.VIEWER
+        return sideways and self._rng.random() < _VIEWER_NAMED
+
+    def reasoning(self) -> str:
+        """Return the sentence that asks for steps."""
+        return self._draw("reasoning", "steps")
 
     def length(self, metres: float) -> str:
         """Return a length in metres or whole centimetres; nothing is lost."""

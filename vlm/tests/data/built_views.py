@@ -56,12 +56,22 @@ def thing(number, name, x, y, *, color="red", yaw=0.0, z=None, size=None, front=
     )
 
 
+def table_depth(look):
+    """Depth of an endless empty table, at most 5 m, shape (height, width)."""
+    k = look.intrinsics
+    u, v = np.meshgrid(np.arange(k.width), np.arange(k.height))
+    rays = np.stack([(u - k.cx) / k.fx, (v - k.cy) / k.fy, np.ones(u.shape)], axis=-1)
+    down = rays @ look.t_scene_optical[2, :3]
+    depth = np.where(down < -1e-3, -look.position[2] / np.minimum(down, -1e-3), 5.0)
+    return np.minimum(depth, 5.0).astype(np.float32)
+
+
 def view(*things, look=None, key="built-0", trusts=ALL_FACTS, surfaces=(TABLE,)):
-    """Draw silhouettes of boxes from far to near; depth is that of each middle."""
+    """Draw silhouettes of boxes from far to near; their depth is that of their middle."""
     look = look or camera()
     k = look.intrinsics
     numbers = np.zeros((k.height, k.width), np.int32)
-    depth = np.full((k.height, k.width), 2.0, np.float32)
+    depth = table_depth(look)
     order = sorted(things, key=lambda t: -float(look.to_optical(t.box.center[None])[0, 2]))
     for item in order:
         corners, _ = look.project(item.box.corners)

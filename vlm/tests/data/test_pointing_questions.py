@@ -17,12 +17,13 @@ from roborefer_vlm.data.questions.chain import ChainMaker
 from roborefer_vlm.data.questions.location import LocationMaker
 from roborefer_vlm.data.questions.quantity import QuantityMaker
 from roborefer_vlm.data.reasoning import ChainForm, way_to
+from roborefer_vlm.data.tops import top_point
 from roborefer_vlm.data.truth import Truth
 from roborefer_vlm.data.views import Fact
 from roborefer_vlm.exceptions import ConfigurationError
 from roborefer_vlm.parsing.steps import read_steps, split_answer
 from roborefer_vlm.scenes.frames import Frame
-from roborefer_vlm.scenes.program import Constraint, Order, OrderKey, Thing
+from roborefer_vlm.scenes.program import Constraint, Order, OrderKey, Part, Thing
 from roborefer_vlm.scenes.relations import Relation
 from roborefer_vlm.types import PerceptionType, Pixel
 
@@ -70,6 +71,7 @@ def test_points_lie_on_the_thing_that_the_facts_name():
             assert example.answer == f"[({x:.3f}, {y:.3f})]"
             assert mask[int(y * mask.shape[0]), int(x * mask.shape[1])]
             phrase = program_from_json(example.facts["program"]).targets[0]
+            phrase = phrase.of if isinstance(phrase, Part) else phrase
             states = fits(Truth(seen), phrase)
             assert [i + 1 for i in np.flatnonzero(states)] == [example.facts["target"]]
 
@@ -78,6 +80,27 @@ def test_held_out_questions_use_held_out_wordings_only():
     for maker in MAKERS:
         for _, example in made(maker, [2], phrasings=Phrasings.HELD_OUT):
             assert isinstance(example, Rejected) or example.phrasing.startswith("held_out")
+
+
+def test_the_top_of_a_flat_thing_is_where_depth_meets_the_top_of_its_box():
+    block = thing(1, "block", 0.9, 0.0)
+    seen = view(block)
+    rows, columns = np.nonzero(seen.scene.objects[0].mask)
+    k, pose = seen.scene.camera.intrinsics, seen.scene.camera.t_scene_optical
+    # Rays of the upper half meet the top, those of the lower half the front.
+    rays = np.stack([(columns - k.cx) / k.fx, (rows - k.cy) / k.fy, np.ones(len(rows))], axis=1)
+    rays = rays @ pose[:3, :3].T
+    on_top = (block.box.top - pose[2, 3]) / rays[:, 2]
+    on_front = (block.box.center[0] - 0.025 - pose[0, 3]) / rays[:, 0]
+    seen.scene.depth_m[rows, columns] = np.maximum(on_top, on_front)
+
+    x, y = top_point(Truth(seen), 1)
+
+    row, column = int(y * k.height), int(x * k.width)
+    assert seen.scene.objects[0].mask[row, column]
+    at = np.flatnonzero((rows == row) & (columns == column))[0]
+    assert on_top[at] > on_front[at]
+    assert top_point(Truth(view(thing(1, "block", 0.9, 0.0))), 1) is None
 
 
 def test_nothing_visible_is_a_rejection():
@@ -177,6 +200,23 @@ def test_sizes_that_decide_are_steps_where_metres_are_known():
     assert all(
         step.perception is PerceptionType.POSITION for step in way_to(Truth(blind), words, told, 2)
     )
+
+
+def test_steps_to_free_space_name_its_anchors_in_the_words_of_the_question():
+    found = []
+    for seed in range(4):
+        seen = shot(random_view(seed, most=5))
+        rng = np.random.default_rng(seed)
+        found += [e for e in ChainMaker().make(seen, rng, Wish(6)) if isinstance(e, Example)]
+    spaces = [example for example in found if example.steps[-1].target == "the free space"]
+
+    assert len({example.id for example in found}) == len(found)
+    assert spaces
+    for example in spaces:
+        assert example.steps[-1].value == example.point
+        assert len(example.steps) > 1
+        for step in example.steps[:-1]:
+            assert step.target.removeprefix("the front of ") in example.question
 
 
 # ---- quantities -----------------------------------------------------------------------------

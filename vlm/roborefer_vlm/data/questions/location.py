@@ -15,10 +15,11 @@ from roborefer_vlm.data.meaning import MOST_STEPS, margin, resolve
 from roborefer_vlm.data.paraphrasing import Words, suffix
 from roborefer_vlm.data.phrases import constraints_in, referring
 from roborefer_vlm.data.program_json import program_to_json
+from roborefer_vlm.data.tops import top_point
 from roborefer_vlm.data.truth import Truth, truth_of
 from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.exceptions import ConfigurationError
-from roborefer_vlm.scenes.program import Request, Thing
+from roborefer_vlm.scenes.program import Part, PartName, Request, Thing
 
 NOT_VISIBLE = "nothing visible"
 NOT_UNIQUE = "not unique"
@@ -26,6 +27,8 @@ NOT_UNIQUE = "not unique"
 TRIES = 3
 # How often the benchmark's sentence on the form of the answer is added in training.
 _WITH_SUFFIX = 0.4
+# How often the top of a thing is asked for, where it is flat.
+_TOPS = 0.08
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,17 @@ class Referred:
 
     def facts(self) -> dict[str, Any]:
         """Return what proves it, as JSON values."""
+        told = list(constraints_in(self.phrase))
         return {
             "program": program_to_json(Request((self.phrase,))),
             "target": self.number,
             "anchors": anchor_ids(self.truth, self.phrase),
-            "relation": [c.relation.value for c in constraints_in(self.phrase)],
-            "frame": [c.frame.value for c in constraints_in(self.phrase)],
+            "relation": [c.relation.value for c in told],
+            "frame": [c.frame.value for c in told],
+            "constraints": [
+                {"relation": c.relation.value, "frame": c.frame.value, "negated": c.negated}
+                for c in told
+            ],
             "steps": self.steps,
             "margin": round(margin(self.truth, self.phrase, self.number), 3),
         }
@@ -87,12 +95,11 @@ class LocationMaker:
                 yield found
                 continue
             words = Words(rng, wish.phrasings)
-            question = words.ask("location", x=words.thing(found.phrase))
+            target, point, part = _target(found, rng)
+            question = words.ask("location", x=words.anchor(target))
             plain = "coordinates" not in question and wish.phrasings is Phrasings.TRAINING
             if plain and rng.random() < _WITH_SUFFIX:
                 question = f"{question} {suffix()}"
-            point = found.truth.point(found.number)
-            assert point is not None  # What is referred to is visible.
             yield Example(
                 f"{found.truth.view.key}-{self.kind.value}-{made}",
                 self.kind,
@@ -100,12 +107,26 @@ class LocationMaker:
                 question,
                 point_text(point),
                 point=point,
-                facts=found.facts(),
+                facts={**found.facts(), **part},
                 phrasing=words.name,
             )
             made += 1
             if made == wish.most:
                 return
+
+
+def _target(
+    found: Referred, rng: np.random.Generator
+) -> tuple[Thing | Part, tuple[float, float], dict[str, Any]]:
+    """Return what is pointed at, a point on it, and facts of a part: mostly the whole thing."""
+    point = top_point(found.truth, found.number) if rng.random() < _TOPS else None
+    if point is not None:
+        part = Part(PartName.TOP, found.phrase)
+        program = program_to_json(Request((part,)))
+        return part, point, {"program": program, "part": part.name.value}
+    point = found.truth.point(found.number)
+    assert point is not None  # What is referred to is visible.
+    return found.phrase, point, {}
 
 
 def refer(

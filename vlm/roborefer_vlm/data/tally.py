@@ -53,7 +53,7 @@ class Tally:
         self.count("words", f"{kind}/{len(example.question.split())}")
         for fact, name in (("relation", "relations"), ("frame", "frames")):
             told = example.facts.get(fact) or ()
-            for label in (told,) if isinstance(told, str) else told:
+            for label in told.split("+") if isinstance(told, str) else told:
                 self.count(name, f"{kind}/{label}")
         if example.steps:
             self.count("steps", str(len(example.steps)))
@@ -82,6 +82,9 @@ def sort_of(example: Example) -> str:
     """Return what sort of answer this is, so that balance can be seen."""
     if example.point is not None:
         return "point"
+    if isinstance(example.facts.get("holds"), bool):
+        # Also where the answer is the letter of an option.
+        return "yes" if example.facts["holds"] else "no"
     closed = _CLOSED.match(example.answer)
     if closed:
         return closed[0].strip("()").lower()

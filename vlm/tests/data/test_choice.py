@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from roborefer_vlm.data.program_json import program_from_json
 from roborefer_vlm.data.questions.choice import ChoiceMaker
 from roborefer_vlm.data.questions.clear_choice import clearly_first
 from roborefer_vlm.data.truth import Truth
-from roborefer_vlm.data.views import Fact
+from roborefer_vlm.data.views import Fact, Shot
 from roborefer_vlm.scenes.program import OrderKey
 from seen_tables import EVERYTHING, random_shot, shot, thing, view
 
@@ -197,6 +198,20 @@ def test_without_a_complete_scene_only_marked_things_are_compared():
 
     assert len(made) > 20
     assert all(e.facts["marks"] and not e.facts["anchors"] for e in made)
+
+
+def test_things_without_a_name_are_marked_only_where_nothing_has_one():
+    taken = random_shot(4).views[0]
+    one = taken.scene.objects[0].id
+    partly = replace(taken, nouns={n: said for n, said in taken.nouns.items() if n != one})
+    bare = replace(taken, nouns={}, trusts=taken.trusts - {Fact.COMPLETE})
+
+    some, none = _made(Shot((partly,)), 1, most=8), _made(Shot((bare,)), 1, most=8)
+
+    assert len(some) > 3
+    assert all(one not in e.facts["options"] for e in some)
+    assert len(none) > 3
+    assert all("marks" in e.facts for e in none)
 
 
 def test_without_gravity_heights_are_not_compared():

@@ -119,8 +119,10 @@ def _compose(look: Look) -> Draft:
     named = look.trusts(Fact.COMPLETE) and not look.draw.chance(_MARKED_SHARE)
     key = look.draw.one(known_keys(look.view.trusts))
     count = look.draw.one(_COUNTS)
-    # What has no name may be a guess of a detector, or half of something else.
-    seen = [number for number in look.visible if look.view.nouns.get(number)]
+    seen = look.visible
+    # Beside named things, what has no name may be a guess of a detector; where nothing is named,
+    # as in scans without labels, all boxes are things alike.
+    seen = [number for number in seen if look.view.nouns.get(number)] or seen
     anchor: int | None = None
     if named and key in (OrderKey.NEAR, OrderKey.FAR) and look.draw.chance(_ANCHORED_SHARE):
         anchor = look.draw.one(seen) if seen else None

@@ -121,6 +121,8 @@ class ReinforcedSettings:
             raise ConfigurationError(f"'stage' is {self.stage!r}; {RFT} is trained here")
         if not self.data:
             raise ConfigurationError("'data' is empty; give at least one data set")
+        if self.model.depth_from_colour:
+            raise ConfigurationError("'depth_from_colour' is for depth_align; leave it out")
 
 
 def plan(table: Mapping[str, Any], source: str) -> str:

@@ -10,6 +10,7 @@ in the middle of an epoch, and no record is dropped because a batch is not full.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,16 +41,22 @@ class Mixture(Dataset[Sample | RecordError]):
         self.datasets: list[SpatialDataset] = []
         self.repeats: list[int] = []
         for one in data:
-            folders = [one.depths, None] if one.also_without else [one.depths]
-            for depths in folders:
-                dataset = SpatialDataset(
-                    one.records, processor, one.images, depths, one.supervision
-                )
-                if not len(dataset):
-                    raise RecordError(str(one.records), "-", "", "the file holds no record")
-                self.datasets.append(dataset)
-                self.repeats.append(one.repeat)
+            dataset = SpatialDataset(
+                one.records, processor, one.images, one.depths, one.supervision
+            )
+            if not len(dataset):
+                raise RecordError(str(one.records), "-", "", "the file holds no record")
+            self._add(dataset, one.repeat)
+            if one.also_without:
+                # The records are those of the other, in memory only once.
+                colour = copy(dataset)
+                colour.depth_folder = None
+                self._add(colour, one.repeat)
         self._ends = np.cumsum([len(dataset) for dataset in self.datasets])
+
+    def _add(self, dataset: SpatialDataset, repeat: int) -> None:
+        self.datasets.append(dataset)
+        self.repeats.append(repeat)
 
     def __len__(self) -> int:
         return int(self._ends[-1])

@@ -1,3 +1,3 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From conversations to batches and losses."""
+"""The stages of training, from conversations to checkpoints; see docs/training.md."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,16 @@ def run(table: Mapping[str, Any], source: str, *, resume: bool) -> None:
     settings = SupervisedSettings.from_table(table, source)
     from roborefer_vlm.training.loop import train
 
-    train(settings, resume=resume)
+    result = train(settings, resume=resume)
+    if int(os.environ.get("RANK", "0")):  # set for every process of several
+        return
+    if not result.losses:
+        sys.stdout.write(f"finished before: {result.model}\n")
+        return
+    sys.stdout.write(
+        f"{result.model}: {result.steps:,} steps, last loss {result.losses[-1]:.4f},"
+        f" {result.skipped} steps and {result.rejected} records skipped\n"
+    )
 
 
 def plan(table: Mapping[str, Any], source: str) -> str:

@@ -38,10 +38,13 @@ def test_a_dry_run_tells_sizes_and_steps_and_writes_nothing(config, capsys):
     assert not (config.parent / "run").exists()
 
 
-def test_training_writes_a_model(config):
+def test_training_writes_a_model_and_says_so_once_more(config, capsys):
     assert main(["train", str(config)]) == 0
-
+    assert "1 steps, last loss" in capsys.readouterr().out
     assert (config.parent / "run" / "model" / "config.json").is_file()
+
+    assert main(["train", str(config), "--resume"]) == 0
+    assert "finished before" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,12 @@ def _add_make(make: argparse.ArgumentParser) -> None:
         "--most", type=int, default=4, metavar="N", help="questions per kind and scene; default: 4"
     )
     asked.add_argument(
+        "--chains",
+        choices=["sft", "rft"],
+        default="sft",
+        help="how steps are written: sft (default), or rft with <think> and <answer>",
+    )
+    asked.add_argument(
         "--turns",
         type=int,
         default=15,
@@ -155,7 +161,8 @@ def _make(args: argparse.Namespace) -> None:
         raise ConfigurationError(f"--most is {args.most}; 1 or more is right")
     source, settings = _source(args)
     phrasings = Phrasings.HELD_OUT if args.held_out else Phrasings.TRAINING
-    makers = makers_of(None if args.kinds is None else args.kinds.split(","))
+    makers = makers_of(None if args.kinds is None else args.kinds.split(","), args.chains)
+    settings = {**settings, "chains": args.chains}
     work = Work(
         source,
         makers,

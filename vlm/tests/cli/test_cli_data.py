@@ -22,7 +22,7 @@ def squares(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         data, "_source", lambda args: (Squares(args.scenes or 5, args.views), {"of": "tests"})
     )
-    monkeypatch.setattr(questions, "makers_of", lambda kinds: (Points(), YesNo()))
+    monkeypatch.setattr(questions, "makers_of", lambda kinds, form: (Points(), YesNo()))
 
 
 @pytest.mark.usefixtures("squares")

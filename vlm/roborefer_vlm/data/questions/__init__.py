@@ -22,26 +22,31 @@ _MAKERS = {
     Kind.CONFIGURATION: "configuration:ConfigurationMaker",
     Kind.MULTI_VIEW: "multi_view:MultiViewMaker",
 }
+_CHAIN_FORMS = ("sft", "rft")
 
 
-def makers_of(kinds: Sequence[str] | None = None) -> tuple[Maker, ...]:
+def makers_of(kinds: Sequence[str] | None = None, chain_form: str = "sft") -> tuple[Maker, ...]:
     """Return the makers of some kinds, in their usual order, or all.
 
     Args:
         kinds: Values of `Kind`; None: every kind.
+        chain_form: How chains are written: "sft", or "rft" with tags around thoughts and answer.
 
     Raises:
-        ConfigurationError: A kind is unknown.
+        ConfigurationError: A kind or form is unknown.
     """
     known = [kind.value for kind in _MAKERS]
     for name in kinds or ():
         if name not in known:
             raise ConfigurationError(f"kind '{name}' is unknown; known are {', '.join(known)}")
+    if chain_form not in _CHAIN_FORMS:
+        raise ConfigurationError(f"chain form '{chain_form}' is unknown; use sft or rft")
     wanted = known if kinds is None else kinds
-    return tuple(_maker(spec) for kind, spec in _MAKERS.items() if kind.value in wanted)
+    return tuple(_maker(kind, chain_form) for kind in _MAKERS if kind.value in wanted)
 
 
-def _maker(spec: str) -> Maker:
-    module, _, name = spec.partition(":")
-    maker: Maker = getattr(import_module(f"{__name__}.{module}"), name)()
+def _maker(kind: Kind, chain_form: str) -> Maker:
+    module, _, name = _MAKERS[kind].partition(":")
+    made = getattr(import_module(f"{__name__}.{module}"), name)
+    maker: Maker = made(chain_form) if kind is Kind.CHAIN else made()
     return maker

@@ -4,27 +4,18 @@
 
 Makers run in many processes and know of no question but their own, so nothing can be evened out
 afterwards. Instead a question is asked only where either answer could have been given, and a
-coin decides which; then no answer can be guessed from the question, or from the scene alone.
+coin decides which; then no answer can be guessed from the question, or from the scene alone. What
+came about is counted by `roborefer_vlm.data.tally`.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
-from roborefer_vlm.data.examples import Example
-from roborefer_vlm.exceptions import RecordError
-
 T = TypeVar("T")
-
-_SHORT_ANSWER = re.compile(r"(yes|no|\([a-z]\))", re.IGNORECASE)
-_NUMBER = re.compile(r"\d+(\.\d+)?( ?[a-z]+)?", re.IGNORECASE)
-_TABLES = ("answers", "relations", "frames", "answers_by_relation")
 
 
 class Draw:
@@ -67,76 +58,3 @@ class Draw:
         others = self.order(wrong)
         place = int(self.rng.integers(len(others) + 1))
         return [*others[:place], right, *others[place:]], place
-
-
-@dataclass
-class Balance:
-    """Counts how often each answer, relation and frame came about, kind by kind.
-
-    Attributes:
-        counts: Per (kind, table, row), where table is one of "answers", "relations", "frames" and
-            "answers_by_relation" (its rows read "left: yes").
-    """
-
-    counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-
-    def add(self, example: Example) -> None:
-        """Count one example."""
-        kind, answer = str(example.kind), answer_class(example)
-        self.counts[kind, "answers", answer] += 1
-        for relation, frame in _asked(example.facts):
-            if relation:
-                self.counts[kind, "relations", relation] += 1
-                self.counts[kind, "answers_by_relation", f"{relation}: {answer}"] += 1
-            if frame:
-                self.counts[kind, "frames", frame] += 1
-
-    def merge(self, other: Balance) -> None:
-        """Add what another one counted."""
-        self.counts.update(other.counts)
-
-    def to_json(self) -> dict[str, dict[str, dict[str, int]]]:
-        """Return kind -> table -> row -> count, all sorted by name."""
-        result: dict[str, dict[str, dict[str, int]]] = {}
-        for kind, table, row in sorted(self.counts):
-            rows = result.setdefault(kind, {}).setdefault(table, {})
-            rows[row] = self.counts[kind, table, row]
-        return result
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any], source: str = "balance") -> Balance:
-        """Read what `to_json` gave.
-
-        Raises:
-            RecordError: It is something else; the message names the place.
-        """
-        counts: Counter[tuple[str, str, str]] = Counter()
-        for kind, tables in data.items():
-            if not isinstance(tables, Mapping):
-                raise RecordError(source, kind, "", "tables of counts are needed")
-            for table, rows in tables.items():
-                if table not in _TABLES or not isinstance(rows, Mapping):
-                    raise RecordError(source, kind, str(table), f"use {', '.join(_TABLES)}")
-                for row, count in rows.items():
-                    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-                        raise RecordError(source, kind, str(row), f"{count!r} is no count")
-                    counts[str(kind), str(table), str(row)] = count
-        return cls(counts)
-
-
-def answer_class(example: Example) -> str:
-    """Return what kind of answer it is: "yes", "no", "(a)", "point", "number" or "words"."""
-    if example.point is not None:
-        return "point"
-    answer = example.answer.strip().rstrip(".")
-    if _SHORT_ANSWER.fullmatch(answer):
-        return answer.lower()
-    return "number" if _NUMBER.fullmatch(answer) else "words"
-
-
-def _asked(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the relations and frames that a question is about."""
-    constraints = facts.get("constraints")
-    listed = constraints if isinstance(constraints, Sequence) else [facts]
-    found = [c for c in listed if isinstance(c, Mapping)]
-    return [(str(c.get("relation") or ""), str(c.get("frame") or "")) for c in found]

@@ -34,7 +34,7 @@ _CLEAR = 0.9
 _NEVER, _NEVER_DIRECTLY = 0.05, 0.5
 # What is said to fit is smaller by this share than what it has to fit on or into, what is said
 # not to fit is larger by it.
-SPARE = 0.2
+SPARE = 0.15
 # Walls and handles leave at least this share of a vessel's narrower side open.
 _OPENING = 0.8
 # The top is level if this share of what is seen of it lies that close to it, metres and share of
@@ -190,6 +190,12 @@ class Gap:
     middle: Array
     width_m: float
 
+    def too_narrow_for(self, thing: SceneObject) -> Fitting | None:
+        """Tell by how much it is too narrow for a thing at any angle; None: it is not."""
+        width = 2 * _radii(thing)[0]
+        narrow = self.width_m < width * (1 - SPARE)
+        return Fitting(False, width - self.width_m) if narrow else None
+
 
 def gap_between(first: SceneObject, second: SceneObject) -> Gap | None:
     """Return the gap between two things; None: they stand on different levels."""
@@ -205,9 +211,10 @@ def between(scene: Scene, thing: SceneObject, gap: Gap) -> Fitting | None:
     It does not if the gap is narrower than the thing however it is turned. It does if there is
     room for it in the middle of the gap, and that place is visible.
     """
-    inner, outer = _radii(thing)
-    if gap.width_m < 2 * inner * (1 - SPARE):
-        return Fitting(False, 2 * inner - gap.width_m)
+    narrow = gap.too_narrow_for(thing)
+    if narrow is not None:
+        return narrow
+    outer = _radii(thing)[1]
     if gap.width_m < 2 * (outer + CLEARANCE_M):
         return None
     spot, room = gap.middle, gap.width_m / 2

@@ -8,7 +8,7 @@ For a place both a thing that fits and one that does not have to be at hand, eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -154,7 +154,7 @@ def _beside(look: Look, seen: list[int], movable: list[SceneObject]) -> Draft:
     ]
     relation = look.draw.one(DIRECTIONS if within is None else _DIRECTLY)
     cases = _cases_beside(scene, references, movable, relation, frame, within)
-    case, named = _drawn(look, cases, relation)
+    case, named = _drawn(look, *_parted(cases), relation)
     return _write_beside(look, case, named, relation, frame, within)
 
 
@@ -179,24 +179,32 @@ def _cases_beside(
                     yield _Case(thing, (reference,), found)
 
 
-def _drawn(look: Look, cases: Iterator[_Case], asked: Relation) -> tuple[_Case, list[Named]]:
+def _drawn(
+    look: Look, no: Iterator[_Case], yes: Iterator[_Case], asked: Relation
+) -> tuple[_Case, list[Named]]:
     """Draw an answer, and take the first case that has it, with the names of its things.
 
     Args:
         look: Where it is asked.
-        cases: In random order; no more are looked at than needed.
+        no: What does not fit, in random order; these are rarer, so they are looked for first.
+        yes: What fits, in random order.
         asked: The relation that is asked about.
 
     Raises:
-        Unasked: All cases have the same answer, or a thing has no name.
+        Unasked: One of the answers has no case, or a thing has no name.
     """
-    first: dict[bool, _Case] = {}
-    for case in cases:
-        first.setdefault(case.found.fits, case)
-        if len(first) == 2:
-            _, drawn, named = either(look, (first[True], first[False]), _Case.numbers, asked)
-            return drawn, named
-    raise Unasked("only one answer possible")
+    lacking = next(no, None)
+    fitting_case = None if lacking is None else next(yes, None)
+    if lacking is None or fitting_case is None:
+        raise Unasked("only one answer possible")
+    _, drawn, named = either(look, (fitting_case, lacking), _Case.numbers, asked)
+    return drawn, named
+
+
+def _parted(cases: Iterable[_Case]) -> tuple[Iterator[_Case], Iterator[_Case]]:
+    """Part cases into what does not fit and what does."""
+    listed = list(cases)
+    return (c for c in listed if not c.found.fits), (c for c in listed if c.found.fits)
 
 
 def _write_beside(
@@ -248,15 +256,24 @@ def _between(look: Look, seen: list[int], movable: list[SceneObject]) -> Draft:
     surfaces = {surface.id for surface in scene.surfaces}
     things = [thing for thing in map(look.truth.thing, seen) if thing.support in surfaces]
     pairs = look.draw.order(combinations(things, 2))[:_MOST_PAIRS]
-    cases = (
-        _Case(thing, pair, found)
-        for pair in pairs
-        if (gap := fitting.gap_between(*pair)) is not None
+    gaps = [(pair, gap) for pair in pairs if (gap := fitting.gap_between(*pair)) is not None]
+    tried = [
+        (pair, gap, thing)
+        for pair, gap in gaps
         for thing in movable
         if thing not in pair and thing.support in surfaces
-        if (found := fitting.between(scene, thing, gap)) is not None
+    ]
+    no = (
+        _Case(thing, pair, found)
+        for pair, gap, thing in tried
+        if (found := gap.too_narrow_for(thing)) is not None
     )
-    case, (a, b, c) = _drawn(look, cases, Relation.BETWEEN)
+    yes = (
+        _Case(thing, pair, found)
+        for pair, gap, thing in tried
+        if (found := fitting.between(scene, thing, gap)) is not None and found.fits
+    )
+    case, (a, b, c) = _drawn(look, no, yes, Relation.BETWEEN)
     wording = look.wording(_BETWEEN)
     question = wording.text.format(a=a.words, b=b.words, c=c.words)
     constraint = Constraint(Relation.BETWEEN, (b.phrase, c.phrase))
@@ -284,7 +301,7 @@ def _upon(look: Look, seen: list[int], movable: list[SceneObject], relation: Rel
         if place.id not in (thing.id, thing.support)
         if (found := decide(thing, place)) is not None
     )
-    case, named = _drawn(look, cases, Relation.BIG)
+    case, named = _drawn(look, *_parted(cases), Relation.BIG)
     # The benchmark's own test, at three angles, must not say otherwise.
     fits_so = relation is Relation.ON and fit_on_top(
         scene, case.thing, case.places[0], clearance_m=0

@@ -25,7 +25,7 @@ from roborefer_vlm.data.questions.naming import names
 from roborefer_vlm.data.questions.proven_spots import Spot, Wanted, find_spot, spot_inside
 from roborefer_vlm.data.table_parts import TablePart, is_framed, table_parts
 from roborefer_vlm.data.views import Fact, Shot
-from roborefer_vlm.scenes.frames import Frame
+from roborefer_vlm.scenes.frames import Frame, viewer_axes
 from roborefer_vlm.scenes.program import (
     Constraint,
     Order,
@@ -36,7 +36,7 @@ from roborefer_vlm.scenes.program import (
     Space,
     Thing,
 )
-from roborefer_vlm.scenes.relations import Relation
+from roborefer_vlm.scenes.relations import Places, Relation, direction_scores
 
 FOOTPRINTS_M = (0.04, 0.06, 0.08)
 DISTANCES_M = (0.1, 0.15, 0.2, 0.25, 0.3)
@@ -44,6 +44,8 @@ DISTANCES_M = (0.1, 0.15, 0.2, 0.25, 0.3)
 OWN_FRAME = 0.35
 WITH_SUFFIX = 0.4
 LONG_NAMES = 0.2
+# About where a place beside a thing is, from its middle, and how well a second word suits it.
+_ASIDE_M, _HOLDS = 0.13, 0.8
 _SIDES = (Relation.LEFT, Relation.RIGHT, Relation.FRONT, Relation.BEHIND)
 _DIRECTLY = (
     Relation.DIRECTLY_LEFT,
@@ -171,19 +173,37 @@ def _between(look: Look) -> Draft:
 
 
 def _combined(look: Look) -> Draft:
-    """Ask for a place that is in one direction of a thing and near or beside another one."""
+    """Ask for a place in one direction of a thing and in another one of a second thing."""
     first = _anchor(look)
     others = [n for n in look.visible if n != first]
     if not others:
         raise Unasked("too few things")
-    relation = look.draw.one(_SIDES)
-    second = look.draw.one([r for r in (*_SIDES, Relation.NEAR) if r is not relation])
-    pairs = ((relation, (first,)), (second, (look.draw.one(others),)))
+    relation, other = look.draw.one(_SIDES), look.draw.one(others)
+    second = _also(look, relation, first, other)
+    pairs = ((relation, (first,)), (second, (other,)))
     spot = _found(look, Wanted(pairs, _footprint(look)))
     a, b = names(look, (first, pairs[1][1][0]), relation, long=LONG_NAMES)
     constraints = (Constraint(relation, (a.phrase,)), Constraint(second, (b.phrase,)))
     where = " and ".join(_relation(look, constraint) for constraint in constraints)
     return _asked(look, where, Space(constraints), spot)
+
+
+def _also(look: Look, relation: Relation, first: int, other: int) -> Relation:
+    """Draw what a place beside one thing may be to another one, too."""
+    scene = look.view.scene
+    thing, axes = look.truth.thing(first), viewer_axes(scene.camera)
+    toward = axes.left if relation in (Relation.LEFT, Relation.RIGHT) else axes.front
+    toward = -toward if relation in (Relation.RIGHT, Relation.BEHIND) else toward
+    place = Places.of_points((thing.box.center + _ASIDE_M * toward)[None])
+    mark = [look.truth.thing(other)]
+    fitting = [
+        side
+        for side in _SIDES
+        if side is not relation and direction_scores(side, scene, place, mark)[0] > _HOLDS
+    ]
+    if not fitting:
+        raise Unasked("unclear")
+    return look.draw.one(fitting)
 
 
 # ---- on and in things -----------------------------------------------------------------------

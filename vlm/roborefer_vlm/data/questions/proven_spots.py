@@ -18,7 +18,7 @@ from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array, Scene
 from roborefer_vlm.scenes.places import footprint
 from roborefer_vlm.scenes.pointing import part_pixel
-from roborefer_vlm.scenes.polygons import area, convex_hull, depth_inside
+from roborefer_vlm.scenes.polygons import depth_inside
 from roborefer_vlm.scenes.program import Part, PartName, Thing
 from roborefer_vlm.scenes.relations import Key, Places, Relation, measure
 from roborefer_vlm.scenes.relations.thresholds import value
@@ -27,8 +27,8 @@ from roborefer_vlm.types import BoolArray, Pixel
 # Room that is promised around what is put there, metres, and what rounding may take of it.
 CLEARANCE_M = 0.02
 ROUNDING_M = 0.003
-# Share of the picture that the clear places have to fill.
-LEAST_SHARE = 1.5e-4
+# Share of the picture that the frame around the clear places has to fill.
+LEAST_SHARE = 1e-4
 # Inside a vessel: above the rim by that share of its height is not inside, nor nearer to the
 # rim from above than that share of its narrower side.
 _BELOW_RIM, _FROM_RIM = 0.3, 0.15
@@ -114,7 +114,7 @@ def find_spot(view: View, wanted: Wanted, rng: np.random.Generator) -> Spot | st
         if not clear.any():
             return "unclear"
     k = scene.camera.intrinsics
-    if area(convex_hull(spots.pixels[clear])) < LEAST_SHARE * k.width * k.height:
+    if np.ptp(spots.pixels[clear], axis=0).prod() < LEAST_SHARE * k.width * k.height:
         return "too small"
     chosen = _chosen(scene, wanted, spots, clear)
     point = _rounded(scene, spots.pixels[chosen])

@@ -185,6 +185,24 @@ def test_what_is_called_object_in_scannet_is_none_of_its_classes(written):
     assert Fact.COMPLETE in view.trusts
 
 
+def test_boxes_that_begin_too_low_get_no_pixels_of_the_table(tmp_path):
+    taken = write_robospatial(tmp_path)
+
+    def sink(record):
+        for entry in record["objects"][3:]:
+            entry["bbox_3d"][0][2] -= 0.03
+
+    for path in (tmp_path / "annotations").rglob("*.json"):
+        change_json(path, sink)
+
+    view = Boxes3dSource(tmp_path, every=1).shot(2).views[0]
+
+    for name, index in (("mug", 3), ("laptop", 4), ("box", 5)):
+        mask = by_name(view, name).mask
+        assert mask.sum() >= 50
+        assert (mask & (taken[2].owners == index)).sum() > 0.97 * mask.sum(), name
+
+
 def test_without_depth_boxes_hide_each_other_and_free_space_is_not_claimed(tmp_path):
     taken = write_robospatial(tmp_path, depth=False)
 

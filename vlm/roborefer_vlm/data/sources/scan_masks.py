@@ -87,9 +87,13 @@ def _holes(mask: BoolArray) -> BoolArray:
 def _grown(box: OrientedBox) -> OrientedBox:
     """Return a box with room for errors on all sides but below, where it stands on something."""
     step = np.minimum(value("visibility"), _MOST_GROWTH * box.size)
-    foot = min(_FOOT_M, _MOST_GROWTH * float(box.size[2]))
+    foot = _foot(box)
     center = box.center + (step[2] + foot) / 2 * box.rotation[:, 2]
     return replace(box, center=center, size=box.size + 2 * step * (1, 1, 0.5) - (0, 0, foot))
+
+
+def _foot(box: OrientedBox) -> float:
+    return min(_FOOT_M, _MOST_GROWTH * float(box.size[2]))
 
 
 def points_of(camera: Camera, depth_m: FloatArray) -> FloatArray:
@@ -146,6 +150,37 @@ def bare_pixels(points: FloatArray, free: BoolArray, outline: Array, height: flo
         bare = free & (np.abs(points[..., 2] - height) <= value("visibility"))
     bare[bare] = deeper_than(points[bare][:, :2].astype(float), outline, 0.0)
     return np.asarray(bare)
+
+
+def off_levels(
+    mask: BoolArray,
+    points: FloatArray,
+    box: OrientedBox,
+    levels: Sequence[tuple[float, Array]],
+) -> BoolArray:
+    """Take from a thing's pixels those that show what it stands on, (height, width).
+
+    The box may begin too low or be too wide. What the rest of the mask surrounds stays, such as
+    the floor of a bowl. Where too little is left, nothing is.
+
+    Args:
+        mask: Of the thing.
+        points: In each pixel, shape (height, width, 3), NaN without depth.
+        box: Of the thing; of something flat only what is very low is taken.
+        levels: Height and convex outline of each surface that it may stand on.
+    """
+    own = points[mask].astype(float)
+    carried = np.zeros(len(own), bool)
+    for height, outline in levels:
+        level = np.abs(own[:, 2] - height) < _foot(box)
+        level[level] = deeper_than(own[level, :2], outline, 0.0)
+        carried |= level
+    if not carried.any():
+        return mask
+    rest = mask.copy()
+    rest[mask] = ~carried
+    rest |= _holes(rest) & mask
+    return rest if rest.sum() >= LEAST_PIXELS else np.zeros_like(mask)
 
 
 def _densest(heights: Array) -> float | None:

@@ -15,6 +15,7 @@ from roborefer_vlm.data.sources.scan_masks import (
     bare_pixels,
     floor_of,
     level_near,
+    off_levels,
     owners_of,
     points_of,
 )
@@ -28,6 +29,7 @@ from roborefer_vlm.data.sources.scan_words import (
 from roborefer_vlm.data.views import Fact, View
 from roborefer_vlm.scenes.graph import Array, Scene, SceneObject, Surface
 from roborefer_vlm.scenes.places import footprint
+from roborefer_vlm.scenes.relations.thresholds import value
 from roborefer_vlm.types import FloatArray
 
 # Of the seen points of a thing this many are kept.
@@ -62,8 +64,11 @@ def view_of(key: str, layout: Layout, pictures: Pictures, reading: Reading) -> V
     """
     true = pictures.depth_m if pictures.true_depth_m is None else pictures.true_depth_m
     points = None if true is None else points_of(layout.camera, true)
-    named = _things(layout, true, points, reading)
-    surfaces = _surfaces(layout, named, points)
+    named = _things(layout, true, reading)
+    levels = _levels(layout, named, points)
+    if points is not None:
+        named = [_seen(thing, levels, points) for thing in named]
+    surfaces = _surfaces(levels, named, points)
     things = [_without_top(thing) for thing in named]
     scene = Scene(layout.camera, things, surfaces, true)
     # A table carries as a surface, whose height is measured.
@@ -83,9 +88,7 @@ def view_of(key: str, layout: Layout, pictures: Pictures, reading: Reading) -> V
     )
 
 
-def _things(
-    layout: Layout, depth_m: FloatArray | None, points: FloatArray | None, reading: Reading
-) -> list[SceneObject]:
+def _things(layout: Layout, depth_m: FloatArray | None, reading: Reading) -> list[SceneObject]:
     boxes = [one for one in layout.boxes if noun_of(one.label) not in STRUCTURE]
     owners = owners_of(layout.camera, [one.box for one in boxes], depth_m)
     things = []
@@ -93,9 +96,23 @@ def _things(
         mask = owners == index
         if layout.seen is not None and one.key not in layout.seen:
             mask[:] = False
-        surface = None if points is None else _thinned(points[mask])
-        things.append(replace(_thing(index + 1, one, reading), mask=mask, points=surface))
+        things.append(replace(_thing(index + 1, one, reading), mask=mask))
     return things
+
+
+def _seen(thing: SceneObject, levels: Sequence[Surface], points: FloatArray) -> SceneObject:
+    """Return a thing without the pixels of what it stands on, and with its points."""
+    assert thing.mask is not None
+    mask = thing.mask
+    if not has_flat_top(thing.name):
+        near = [
+            (level.height, level.outline)
+            for level in levels
+            if abs(level.height - thing.box.bottom) <= value("contact")
+        ]
+        mask = off_levels(mask, points, thing.box, near)
+    own = points[mask]
+    return replace(thing, mask=mask, points=own[:: max(-(-len(own) // _MOST_POINTS), 1)])
 
 
 def _top_id(thing: SceneObject, count: int) -> int:
@@ -119,14 +136,10 @@ def _thing(number: int, one: AnnotatedBox, reading: Reading) -> SceneObject:
     return SceneObject(number, noun, one.box, front=front, hollow=is_hollow(noun))
 
 
-def _thinned(points: FloatArray) -> FloatArray:
-    return points[:: max(-(-len(points) // _MOST_POINTS), 1)]
-
-
-def _surfaces(
+def _levels(
     layout: Layout, things: Sequence[SceneObject], points: FloatArray | None
-) -> tuple[Surface, ...]:
-    """Return floors and level tops, the one of which most is seen first."""
+) -> list[Surface]:
+    """Return floors and level tops, at the height that the depth shows, without their pixels."""
     seen = None if points is None else points[::_STEP, ::_STEP].reshape(-1, 3)
     if seen is not None:
         seen = seen[np.isfinite(seen[:, 2])]
@@ -143,21 +156,26 @@ def _surfaces(
             found.append((floor_id, FLOOR, *measured))
     tops = [thing for thing in things if has_flat_top(thing.name)]
     found += [(_top_id(t, len(things)), t.name, t.box.top, footprint(t)) for t in tops]
-    k = layout.camera.intrinsics
-    free = np.ones((k.height, k.width), bool)
-    for thing in things:
-        if thing.mask is not None and thing not in tops:
-            free &= ~thing.mask
-    surfaces = []
+    levels = []
     for number, name, top, outline in found:
-        height, mask = top, None
-        if points is not None and seen is not None:
-            level = level_near(seen, outline, top)
-            height = top if level is None else level
-            mask = bare_pixels(points, free, outline, height)
-        surfaces.append(Surface(number, name, height, outline, mask))
-    surfaces.sort(key=lambda s: 0 if s.mask is None else -int(s.mask.sum()))
-    return tuple(surfaces)
+        height = None if seen is None else level_near(seen, outline, top)
+        levels.append(Surface(number, name, top if height is None else height, outline))
+    return levels
+
+
+def _surfaces(
+    levels: Sequence[Surface], things: Sequence[SceneObject], points: FloatArray | None
+) -> tuple[Surface, ...]:
+    """Return levels with their bare pixels, the one of which most is seen first."""
+    if points is None:
+        return tuple(levels)
+    free = np.ones(points.shape[:2], bool)
+    for thing in things:
+        if thing.mask is not None and not has_flat_top(thing.name):
+            free &= ~thing.mask
+    bare = [bare_pixels(points, free, level.outline, level.height) for level in levels]
+    order = np.argsort([-mask.sum() for mask in bare], kind="stable")
+    return tuple(replace(levels[i], mask=bare[i]) for i in order)
 
 
 def _trusts(

@@ -216,6 +216,7 @@ def test_a_loss_that_is_no_number_stops_or_is_skipped_with_its_records(settings,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # two starts of everything
 def test_two_processes_learn_what_one_does(golden, tmp_path):
     records, images = golden / "train" / "records.json", golden / "images"
     config = tmp_path / "run.toml"

@@ -16,6 +16,8 @@ _LEAST_DEPTH_M = 0.002
 _DEPTH_SHARE = 0.04
 # Share of the visible pixels that a flat top has at least; round things have less.
 _LEAST_SHARE = 0.15
+# Height over longest side: of what lies flat nobody says which end is its top.
+_LEAST_STANDING = 0.4
 _LEAST_PIXELS = 60
 
 
@@ -30,13 +32,16 @@ def top_point(truth: Truth, number: int) -> tuple[float, float] | None:
     known = {Fact.METRIC, Fact.BOXES} <= view.trusts
     if not known or depth is None or thing.mask is None or thing.hollow:
         return None
+    height_m = thing.box.top - thing.box.bottom
+    if height_m < _LEAST_STANDING * float(thing.box.size.max()):
+        return None
     v, u = np.nonzero(thing.mask & (depth > 0))
     if len(v) < _LEAST_PIXELS:
         return None
     k, z = view.scene.camera.intrinsics, depth[v, u].astype(float)
     optical = np.stack([(u - k.cx) / k.fx * z, (v - k.cy) / k.fy * z, z], axis=1)
     heights = view.scene.camera.to_scene(optical)[:, 2]
-    slack = max(_LEAST_DEPTH_M, _DEPTH_SHARE * (thing.box.top - thing.box.bottom))
+    slack = max(_LEAST_DEPTH_M, _DEPTH_SHARE * height_m)
     is_top = np.abs(heights - thing.box.top) <= slack
     if is_top.sum() < max(_LEAST_PIXELS, _LEAST_SHARE * len(v)):
         return None

@@ -346,7 +346,7 @@ class Truth:
         return found[0] if len(found) == 1 else None
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)
 def truth_of(view: View) -> Truth:
     """Return the truth of a view, so that all kinds of questions share what was computed."""
     return Truth(view)

@@ -31,7 +31,7 @@ _ALIGNED = float(np.cos(np.deg2rad(10)))
 _LEAST_DISTANCE_M = 0.04
 # Most rows of a dear relation, and of pairs of anchors.
 _SOME = 3
-_MOST_PAIRS = 15
+_MOST_PAIRS = 28
 # Rows in metres, and rows in the negative, per view.
 _MEASURED = 5
 _NEGATED = 2

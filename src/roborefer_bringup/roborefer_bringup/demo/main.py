@@ -28,6 +28,9 @@ from roborefer_bringup.demo.story import ACTS, THINGS
 _NEEDED = {"cv2": "OpenCV", "mujoco": "MuJoCo", "py_trees": "py_trees", "httpx": "httpx"}
 _NODES = ("referrer", "arm", "executive")
 _START_S = 240.0
+# As in ur5_sim.launch.py.
+ENGINE = "scene_graph?namer=tabletop"
+_WHY = "it needs no weights of a RoboRefer, none of which ship; --engine roborefer:DIR takes yours"
 
 
 class Progress:
@@ -82,7 +85,7 @@ def _arguments() -> argparse.Namespace:
         "--real-time-factor", type=float, default=1.0,
         help="simulated seconds per second; 0 is as fast as possible",
     )  # fmt: skip
-    parser.add_argument("--engine", default="", help="who understands referring phrases")
+    parser.add_argument("--engine", default=ENGINE, help="who understands referring phrases")
     parser.add_argument(
         "--only", type=int, choices=range(1, len(ACTS) + 1), help="play one sentence only"
     )
@@ -119,7 +122,7 @@ def _missing(server_python: str) -> str:
 
 
 def _launch_arguments(arguments: argparse.Namespace) -> dict[str, str]:
-    given = {
+    return {
         "port": str(free_port()),
         "real_time_factor": str(arguments.real_time_factor),
         "server_python": arguments.server_python,
@@ -127,8 +130,8 @@ def _launch_arguments(arguments: argparse.Namespace) -> dict[str, str]:
         "console": str(not arguments.no_console).lower(),
         "console_port": "0",
         "records": str((arguments.out / "records").resolve()),
+        "engine": arguments.engine,
     }
-    return given | ({"engine": arguments.engine} if arguments.engine else {})
 
 
 def _play(arguments: argparse.Namespace, graph: Graph, progress: Progress) -> int:
@@ -142,6 +145,8 @@ def _play(arguments: argparse.Namespace, graph: Graph, progress: Progress) -> in
         _wait_until_up(graph, witness, progress)
         if not arguments.no_console:
             progress.tell(graph.console() or "the console did not come up; the log says why")
+        why = f"; {_WHY}" if arguments.engine == ENGINE else ""
+        progress.tell(f"phrases are understood by the engine {arguments.engine}{why}")
         progress.tell("setting the table")
         set_table(witness, THINGS)
         began = progress.seconds
@@ -175,6 +180,7 @@ def _play(arguments: argparse.Namespace, graph: Graph, progress: Progress) -> in
         for index, picture in enumerate(each.watched.pictures, 1):
             (arguments.out / f"sentence{number}_{index:02}.jpg").write_bytes(picture)
     facts = [
+        ("who understood the phrases", arguments.engine),
         ("time from start to the first sentence", f"{began:.0f} s"),
         ("time of the sentences", f"{acting_s:.0f} s"),
         ("simulated seconds per second, at most", f"{arguments.real_time_factor or 'any'}"),

@@ -149,39 +149,48 @@ def make_items(sizes: Sizes, left_out: Counter[str]) -> Iterator[Item]:
             except SourceError:
                 left_out["no scene"] += 1
                 continue
-            taken: set[str] = set()
-            for maker in makers:
-                rng = np.random.default_rng([SEED, index, len(taken)])
-                for item in _items(shot, maker, rng, left_out):
-                    place = (item.part, item.example.kind)
-                    if open_places[place] and item.part not in taken:
-                        open_places[place] -= 1
-                        taken.add(item.part)
-                        yield item
+            yield from _ask(shot, makers, index, open_places, left_out)
     finally:
         source.close()
     raise ConfigurationError(f"{most} scenes gave too few questions: {open_places} are missing")
 
 
-def _items(
-    shot: Shot, maker: Maker, rng: np.random.Generator, left_out: Counter[str]
+def _ask(
+    shot: Shot,
+    makers: tuple[Maker, ...],
+    index: int,
+    open_places: dict[tuple[str, Kind], int],
+    left_out: Counter[str],
 ) -> Iterator[Item]:
-    for found in maker.make(shot, rng, Wish(_TRIES, Phrasings.HELD_OUT)):
-        if isinstance(found, Rejected):
-            left_out[found.reason] += 1
-            continue
-        view = shot.views[found.views[0]]
-        mask = mask_of(view, found, rng)
-        if mask is None:
-            left_out["one place only"] += 1
-            continue
-        if not _fair(mask, found):
-            left_out["small mask" if mask.sum() < _LEAST_PIXELS else "answer beside mask"] += 1
-            continue
-        unseen = set(view.meta["unseen"])
-        named = {found.facts["target"]} if found.kind is Kind.LOCATION else set()
-        named |= set(found.facts["anchors"])
-        yield Item("Unseen" if named & unseen else found.kind.capitalize(), found, view, mask)
+    """Yield at most one question of a shot for each part that is not full, and count it there."""
+    taken: set[str] = set()
+    for number, maker in enumerate(makers):
+        rng = np.random.default_rng([SEED, index, number])
+        for found in maker.make(shot, rng, Wish(_TRIES, Phrasings.HELD_OUT)):
+            if isinstance(found, Rejected):
+                left_out[found.reason] += 1
+                continue
+            view = shot.views[found.views[0]]
+            part = _part(view, found)
+            if part in taken or not open_places[part, found.kind]:
+                continue
+            mask = mask_of(view, found, np.random.default_rng([SEED, index]))
+            problem = _problem(mask, found)
+            if mask is None or problem:
+                left_out[problem] += 1
+                continue
+            open_places[part, found.kind] -= 1
+            taken.add(part)
+            yield Item(part, found, view, mask)
+
+
+def _part(view: View, example: Example) -> str:
+    """Return the part that a question belongs to."""
+    facts = example.facts
+    named = set(facts["anchors"])
+    if example.kind is Kind.LOCATION:
+        named.add(facts["target"])
+    return "Unseen" if named & set(view.meta["unseen"]) else example.kind.capitalize()
 
 
 def _steps(program: Any) -> int:
@@ -193,12 +202,16 @@ def _steps(program: Any) -> int:
     return (program.get("node") in ("thing", "constraint")) + _steps(list(program.values()))
 
 
-def _fair(mask: BoolArray, example: Example) -> bool:
-    """Tell whether a mask can be hit, and the known answer does so."""
+def _problem(mask: BoolArray | None, example: Example) -> str:
+    """Return why a mask is no fair aim, or "" if it can be hit and the known answer does so."""
+    if mask is None:
+        return "one place only"
+    if mask.sum() < _LEAST_PIXELS:
+        return "small mask"
     height, width = mask.shape
     assert example.point is not None
     x, y = example.point
-    return bool(mask.sum() >= _LEAST_PIXELS and mask[int(y * height), int(x * width)])
+    return "" if mask[int(y * height), int(x * width)] else "answer beside mask"
 
 
 def _write(item: Item, folder: Path, number: int) -> dict[str, Any]:

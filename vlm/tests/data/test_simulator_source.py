@@ -153,7 +153,8 @@ def test_words_and_fronts_are_given_for_named_things_only(views):
         for thing in view.scene.objects:
             if thing.id in named:
                 assert view.nouns[thing.id][0] == thing.name
-                assert list(thing.colors.values()) == [1.0]
+                assert max(thing.colors.values()) >= 0.6
+                assert sum(thing.colors.values()) == pytest.approx(1)
             else:
                 strange += 1
                 assert thing.front is None

@@ -12,7 +12,7 @@ from roborefer_sim.core.camera import pinhole_of
 from roborefer_sim.core.cell import Cell, Placed
 from roborefer_sim.core.library import Library
 
-from roborefer_vlm.data.sources.simulator_scene import Table, named, palette_shares
+from roborefer_vlm.data.sources.simulator_scene import Table, named, named_colors, palette_shares
 from roborefer_vlm.scenes.graph import (
     Array,
     Camera,
@@ -58,7 +58,7 @@ def scene_of(table: Table, cell: Cell, picture: Picture, library: Library) -> Sc
                 id=index + 1,
                 name=make.thing.noun if known else "",
                 box=box_of(thing),
-                colors={make.color: 1.0} if known else palette_shares(library, make),
+                colors=(named_colors if known else palette_shares)(library, make),
                 attributes=_attributes(make.thing.key),
                 front=front,
                 mask=picture.bodies == cell.model.body(thing.name).id,

@@ -38,6 +38,8 @@ OVERHANG = 1.15
 # Others could be taken for a large thing of the library, or for several blocks.
 STRANGE_BODIES = (Body.LAMP, Body.CROSS)
 Color = tuple[float, float, float]
+# Least share of the colour that a thing is called after.
+_CALLED_AFTER = 0.6
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,8 +255,21 @@ def _muted(rng: np.random.Generator) -> Color:
     return float(values[0]), float(values[1]), float(values[2])
 
 
+def named_colors(library: Library, make: Make) -> Mapping[str, float]:
+    """Colours of a thing that has a name: the one that it is called after, and those of parts.
+
+    The first has 0.6 at least. A marker with a white barrel and a blue cap is a blue marker, but
+    it could also be meant by "the white object", which is then unclear.
+    """
+    shares = {**palette_shares(library, make)}
+    own = max(shares.pop(make.color, 0.0), _CALLED_AFTER)
+    rest = sum(shares.values())
+    others = {name: (1 - own) * share / rest for name, share in shares.items()}
+    return {make.color: own if others else 1.0, **others}
+
+
 def palette_shares(library: Library, make: Make) -> Mapping[str, float]:
-    """Share of each palette colour of the surface of a thing that nobody has a word for."""
+    """Share of each palette colour of the surface of a thing."""
     names = {color: name for name, color in library.palette.items()}
     shares: dict[str, float] = {}
     for solid in make.solids:

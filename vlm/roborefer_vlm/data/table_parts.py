@@ -76,7 +76,10 @@ def is_framed(scene: Scene, surface: Surface) -> bool:
 
 
 def table_parts(scene: Scene, surface: Surface) -> Iterator[TablePart]:
-    """Yield the edges and corners of a surface that have a clear name for the viewer."""
+    """Yield the edges and corners of a surface that have a clear name for the viewer.
+
+    Corners, and the middle of edges, lie in the picture.
+    """
     center, axes, size = smallest_rectangle(footprint(surface))
     corners = center + np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * size / 2 @ axes.T
     view = viewer_axes(scene.camera)
@@ -86,11 +89,13 @@ def table_parts(scene: Scene, surface: Surface) -> Iterator[TablePart]:
         Side.NEAR: view.front[:2],
         Side.FAR: -view.front[:2],
     }
+    levelled = np.column_stack([corners, np.full(4, surface.height)])
+    middles = (levelled + np.roll(levelled, -1, axis=0)) / 2
     for index in range(4):
         middle = (corners[index] + corners[(index + 1) % 4]) / 2 - center
         outward = middle / np.linalg.norm(middle)
         for side, direction in toward.items():
-            if outward @ direction >= _ALIGNED:
+            if outward @ direction >= _ALIGNED and _in_picture(scene, middles[index]):
                 yield TablePart(PartName.EDGE, (side,), Relation.EDGE, index, corners)
         away = corners[index] - center
         away = away / np.linalg.norm(away)
@@ -99,5 +104,12 @@ def table_parts(scene: Scene, surface: Surface) -> Iterator[TablePart]:
             for side in (Side.NEAR, Side.FAR, Side.LEFT, Side.RIGHT)
             if away @ toward[side] >= _LEAST_SHARE
         )
-        if len(sides) == 2:
+        if len(sides) == 2 and _in_picture(scene, levelled[index]):
             yield TablePart(PartName.CORNER, sides, Relation.CORNER, index, corners)
+
+
+def _in_picture(scene: Scene, point: Array) -> bool:
+    pixels, _ = scene.camera.project(point[None])
+    k = scene.camera.intrinsics
+    u, v = pixels[0]
+    return bool(0 <= u < k.width and 0 <= v < k.height)

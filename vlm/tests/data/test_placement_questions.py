@@ -132,7 +132,7 @@ def test_no_room_and_hidden_places_are_not_answered():
 
 
 def test_table_parts_have_the_viewers_names():
-    scene = view(thing(1, "mug", 0.75, 0.0)).scene
+    scene = view(thing(1, "mug", 0.75, 0.0), eye=camera((-0.6, 0, 1.3))).scene
 
     found = {(part.name, frozenset(part.sides)): part for part in table_parts(scene, table())}
 
@@ -146,6 +146,16 @@ def test_table_parts_have_the_viewers_names():
     assert far_left.owns(places).tolist() == [True, False, False]
     left = found[PartName.EDGE, frozenset({Side.LEFT})]
     assert left.owns(np.array([[0.75, 0.45, 0], [0.75, -0.45, 0]])).tolist() == [True, False]
+
+
+def test_parts_of_a_table_that_are_out_of_the_picture_are_not_named():
+    near = camera((0.4, 0.0, 0.4), (0.75, 0.0, 0.0))
+    scene = view(thing(1, "mug", 0.75, 0.0), eye=near).scene
+    parts = list(table_parts(scene, table()))
+
+    # Only the far end of the table is in view.
+    assert parts
+    assert all(part.sides[0] is Side.FAR for part in parts)
 
 
 def test_a_table_seen_from_a_corner_has_no_left_edge():

@@ -29,6 +29,8 @@ CLEARANCE_M = 0.02
 ROUNDING_M = 0.003
 # Share of the picture that the frame around the clear places has to fill.
 LEAST_SHARE = 1e-4
+# Nearer to the picture's border than this share of its size nobody points.
+LEAST_BORDER = 0.015
 # Inside a vessel: above the rim by that share of its height is not inside, nor nearer to the
 # rim from above than that share of its narrower side.
 _BELOW_RIM, _FROM_RIM = 0.3, 0.15
@@ -118,6 +120,8 @@ def find_spot(view: View, wanted: Wanted, rng: np.random.Generator) -> Spot | st
         return "too small"
     chosen = _chosen(scene, wanted, spots, clear)
     point = _rounded(scene, spots.pixels[chosen])
+    if not min(*point, 1 - point[0], 1 - point[1]) >= LEAST_BORDER:
+        return "at the border of the picture"
     spot = _on_level(scene, point, float(spots.points[chosen, 2]))
     room = _room(scene, spot, spots.ignored, wanted)
     asked, half = (wanted.frame, wanted.distance_m), wanted.footprint_m / 2

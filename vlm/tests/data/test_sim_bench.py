@@ -86,7 +86,7 @@ def test_a_part_without_questions_is_refused() -> None:
 def asked() -> list[tuple[View, Example]]:
     """Return placement questions about a few scenes."""
     settings = SimulatorSettings(split=SceneSplit.HELD_OUT)
-    source = SimulatorSource(3, 3, settings=settings)
+    source = SimulatorSource(3, 6, settings=settings)
     (maker,) = makers_of([Kind.PLACEMENT.value])
     found = []
     for index in range(len(source)):
@@ -125,13 +125,15 @@ def test_mask_of_a_direction_lies_on_that_side(asked: list[tuple[View, Example]]
     checked = 0
     for view, example in asked:
         facts = example.facts
-        if (facts["relation"], facts["frame"], facts["nearest"]) != ("left", "viewer", False):
+        sides = ("left", "right", "directly_left", "directly_right")
+        if facts["relation"] not in sides or facts["frame"] != "viewer" or facts["nearest"]:
             continue
         mask = mask_of(view, example, np.random.default_rng(0))
         anchor = view.scene.object(facts["anchors"][0])
         assert mask is not None
         assert anchor.mask is not None
         checked += 1
-        assert np.nonzero(mask)[1].mean() < np.nonzero(anchor.mask)[1].mean()
+        step = np.nonzero(mask)[1].mean() - np.nonzero(anchor.mask)[1].mean()
+        assert (step < 0) == facts["relation"].endswith("left")
 
     assert checked

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 from roborefer_vlm.exceptions import ConfigurationError, RecordError, TrainingError
 from roborefer_vlm.model.checkpoint import load_checkpoint
 from roborefer_vlm.training import rollouts
@@ -116,6 +118,26 @@ def test_later_updates_of_one_drawing_are_clipped(table: Table) -> None:
 
     assert max(entry["clipped"] for entry in logged) > 0
     assert max(entry["kl"] for entry in logged) > 0
+
+
+@pytest.fixture
+def _own_state() -> Iterator[None]:
+    """Let a test choose another number format: accelerate keeps one per process."""
+    AcceleratorState._reset_state()
+    yield
+    AcceleratorState._reset_state()
+
+
+@pytest.mark.usefixtures("luck", "_own_state")
+def test_products_in_bfloat16_learn_too(table: Table, tmp_path: Path) -> None:
+    table["model"]["precision"] = "bfloat16"
+    table["draw"]["steps"] = 1
+
+    (logged,) = reinforce(settings(table))
+
+    assert logged["gradient_norm"] > 0
+    # The reference is rounded to bfloat16, the network is not: nearly nothing apart.
+    assert 0 <= logged["kl"] < 0.01
 
 
 def test_nothing_to_learn_from_equal_rewards_leaves_the_weights(

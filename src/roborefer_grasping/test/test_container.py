@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawn import box, noisy, vessel, view_of
 from roborefer_grasping.core.container import FLOOR, WALL, container_at
-from roborefer_grasping.core.landing import DROP_M, find_landing, inside_placements
+from roborefer_grasping.core.landing import DROP_M, FAR_DROP_M, find_landing, inside_placements
 from roborefer_grasping.core.motion import Look
 from roborefer_grasping.core.motion_reference import Kind, Reference, Spot
 from roborefer_grasping.core.motion_scene import Scene
@@ -64,7 +64,9 @@ def test_a_can_finds_its_place_though_the_wall_hides_half_of_it(spoil):
         assert abs(placement.position[0] - 0.5) < 0.06 - 0.033
         assert abs(placement.position[1]) < 0.09 - 0.033
         above = (placement.motion @ [0.0, 0.0, 0.0, 1.0])[2] - 0.006
-        assert RELEASE_M - 0.004 < above < DROP_M + 0.006
+        assert RELEASE_M - 0.004 < above < FAR_DROP_M + 0.006
+    first = (found[0].motion @ [0.0, 0.0, 0.0, 1.0])[2] - 0.006
+    assert first < DROP_M + 0.006
 
 
 def test_what_is_too_large_finds_no_place():

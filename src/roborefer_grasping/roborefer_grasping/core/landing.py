@@ -27,8 +27,9 @@ from roborefer_grasping.core.placing import (
 from roborefer_grasping.core.robot import Array
 from roborefer_grasping.core.view import Mask
 
-# A thing is let go at most this far above the floor of a container, metres.
-DROP_M = 0.018
+# A thing is let go at most this far above the floor of a container, metres; where the fingers
+# find no room so low, as beside a ball between the slopes of a bowl, it falls farther.
+DROP_M, FAR_DROP_M = 0.018, 0.040
 # Least distance to what rises in a container; how far more of it is better, metres.
 _MARGIN_M, _AMPLE_M = 0.005, 0.030
 # A reference of any other kind means a container when it lies this far below its rim, metres.
@@ -136,13 +137,14 @@ def inside_placements(
             position = np.array([*middle, level[x, y]])
             lowest = level[x, y] - container.floor + RELEASE_M
             # Where fingers or palm meet floor or rim, the thing falls the last bit.
-            for order, above in enumerate((lowest, DROP_M)):
+            for order, above in enumerate((lowest, DROP_M, FAR_DROP_M)):
                 motion = motion_to(
                     np.array([*middle, container.floor]), yaw, footprint, float(above)
                 )
                 value = float(quality[x, y])
                 placement = Placement(motion, position, float(clear[x, y]), value)
-                found.append((2 * rank + order, -value, placement))
+                # A long fall comes after the short ones of the places that are next best.
+                found.append((2 * rank + (0, 1, 4)[order], -value, placement))
     found.sort(key=lambda entry: entry[:2])
     return [placement for _, _, placement in found[:_MOST]]
 

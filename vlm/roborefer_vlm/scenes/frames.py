@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
@@ -72,6 +73,8 @@ def axes_of(frame: Frame, scene: Scene, anchor: Anchor | None = None) -> Axes:
     raise QueryError("frame 'image' has no directions in space; use viewer, world or object")
 
 
+# Every relation in a view asks for them.
+@lru_cache(maxsize=16)
 def viewer_axes(camera: Camera) -> Axes:
     """Return the viewer's directions: the picture's axes, laid flat.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ import numpy.typing as npt
 from roborefer_vlm.types import BoolArray, FloatArray, Intrinsics
 
 Array = npt.NDArray[np.float64]
+
+_SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +41,14 @@ class OrientedBox:
     @property
     def corners(self) -> Array:
         """The eight corners, shape (8, 3)."""
-        signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
-        return np.asarray(self.center + (signs * self.size / 2) @ self.rotation.T)
+        return np.asarray(self.center + (_SIGNS * self.size / 2) @ self.rotation.T)
 
-    @property
+    @cached_property
     def bottom(self) -> float:
         """Lowest z of the box, metres."""
         return float(self.corners[:, 2].min())
 
-    @property
+    @cached_property
     def top(self) -> float:
         """Highest z of the box, metres."""
         return float(self.corners[:, 2].max())

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -91,22 +92,22 @@ class Places:
         middle, half = self.centers @ direction, self.half_extents(direction)
         return middle - half, middle + half
 
-    @property
+    @cached_property
     def bottoms(self) -> Array:
         """Lowest z of each, shape (N,), metres."""
         return self.spans(UP)[0]
 
-    @property
+    @cached_property
     def tops(self) -> Array:
         """Highest z of each, shape (N,), metres."""
         return self.spans(UP)[1]
 
-    @property
+    @cached_property
     def heights(self) -> Array:
         """Vertical extent of each, shape (N,), metres."""
         return 2 * self.half_extents(UP)
 
-    @property
+    @cached_property
     def diagonals(self) -> Array:
         """Length of each box's diagonal, shape (N,), metres."""
         return np.asarray(2 * np.linalg.norm(self.half_sizes, axis=1))
@@ -140,15 +141,32 @@ _SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
 
 def footprint(thing: Anchor) -> Array:
     """Return the convex outline of a thing or surface from above, (M, 2), counter-clockwise."""
-    if not isinstance(thing, SceneObject):
-        return convex_hull(thing.outline)
-    box = thing.box
+    return _box_footprint(thing.box) if isinstance(thing, SceneObject) else _outline(thing)
+
+
+# The same few things are asked for again and again, by every relation and every free place.
+@lru_cache(maxsize=256)
+def _box_footprint(box: OrientedBox) -> Array:
     if abs(box.rotation[2, 2]) > 1 - 1e-12 and (box.size[:2] > 0).all():
         # Most boxes are upright, and many are asked for.
         turn = np.sign(box.rotation[2, 2])
         ring = np.array([[-1, -turn], [1, -turn], [1, turn], [-1, turn]])
-        return np.asarray(box.center[:2] + (ring * box.size[:2] / 2) @ box.rotation[:2, :2].T)
-    return convex_hull(box.corners[:, :2])
+        corners = box.center[:2] + (ring * box.size[:2] / 2) @ box.rotation[:2, :2].T
+    else:
+        corners = convex_hull(box.corners[:, :2])
+    return _shared(corners)
+
+
+@lru_cache(maxsize=16)
+def _outline(surface: Surface) -> Array:
+    return _shared(convex_hull(surface.outline))
+
+
+def _shared(corners: Array) -> Array:
+    """Return corners that nobody can change for the others."""
+    result = np.array(corners, float)
+    result.setflags(write=False)
+    return result
 
 
 def box_of(thing: Anchor) -> OrientedBox:

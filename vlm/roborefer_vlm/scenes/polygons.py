@@ -34,7 +34,7 @@ def smallest_rectangle(points: Array) -> tuple[Array, Array, Array]:
         Centre (2,), axes (2, 2) with the directions as columns and right-handed, lengths (2,).
     """
     hull = convex_hull(points)
-    edges = np.roll(hull, -1, axis=0) - hull
+    edges = _turned(hull) - hull
     lengths = np.linalg.norm(edges, axis=1)
     edges = edges[lengths > 0] / lengths[lengths > 0, None] if lengths.any() else np.eye(2)[:1]
     best: tuple[Array, Array, Array] | None = None
@@ -54,7 +54,8 @@ def area(polygon: Array) -> float:
     if len(polygon) < 3:
         return 0.0
     x, y = polygon.T
-    return float((x * np.roll(y, -1) - y * np.roll(x, -1)).sum() / 2)
+    after = _turned(polygon).T
+    return float((x * after[1] - y * after[0]).sum() / 2)
 
 
 def intersection(first: Array, second: Array) -> Array:
@@ -62,21 +63,25 @@ def intersection(first: Array, second: Array) -> Array:
 
     Sutherland and Hodgman, "Reentrant polygon clipping", 1974.
     """
-    result = first
-    for start, end in zip(second, np.roll(second, -1, axis=0), strict=True):
-        if not len(result):
+    # Outlines have a few corners, for which plain numbers are faster than arrays.
+    result: list[tuple[float, float]] = [(x, y) for x, y in first.tolist()]
+    corners = second.tolist()
+    for (start_x, start_y), (end_x, end_y) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if not result:
             break
-        edge = end - start
-        side = edge[0] * (result[:, 1] - start[1]) - edge[1] * (result[:, 0] - start[0])
+        edge_x, edge_y = end_x - start_x, end_y - start_y
+        sides = [edge_x * (y - start_y) - edge_y * (x - start_x) for x, y in result]
         kept = []
-        for i, point in enumerate(result):
-            j = (i + 1) % len(result)
-            if side[i] >= 0:
-                kept.append(point)
-            if side[i] * side[j] < 0:
-                kept.append(point + (result[j] - point) * side[i] / (side[i] - side[j]))
-        result = np.array(kept).reshape(-1, 2)
-    return result
+        for i, (x, y) in enumerate(result):
+            side, after = sides[i], sides[i + 1 - len(result)]
+            if side >= 0:
+                kept.append((x, y))
+            if side * after < 0:
+                next_x, next_y = result[i + 1 - len(result)]
+                parts = side - after
+                kept.append((x + (next_x - x) * side / parts, y + (next_y - y) * side / parts))
+        result = kept
+    return np.array(result, float).reshape(-1, 2)
 
 
 def depth_inside(points: Array, polygon: Array) -> Array:
@@ -85,17 +90,24 @@ def depth_inside(points: Array, polygon: Array) -> Array:
     The value is the exact distance to the outline, with sign, shape (N,), metres. A polygon of
     one or two corners has no inside.
     """
-    starts, ends = polygon, np.roll(polygon, -1, axis=0)
-    nearest = np.full(len(points), np.inf)
-    inside = np.full(len(points), len(polygon) >= 3)
-    for start, end in zip(starts, ends, strict=True):
-        edge, offset = end - start, points - start
-        length = edge @ edge
-        share = np.clip(offset @ edge / length, 0, 1) if length > 0 else np.zeros(len(points))
-        gap = offset - share[:, None] * edge
-        nearest = np.minimum(nearest, np.hypot(gap[:, 0], gap[:, 1]))
-        inside &= edge[0] * offset[:, 1] - edge[1] * offset[:, 0] >= 0
-    return np.where(inside, nearest, -nearest)
+    # Columns of their own, each in one piece, are faster than pairs.
+    x, y = np.ascontiguousarray(np.asarray(points, float).T)
+    squares = np.full(len(x), np.inf)
+    inside = np.full(len(x), len(polygon) >= 3)
+    corners = polygon.tolist()
+    for (start_x, start_y), (end_x, end_y) in zip(corners, corners[1:] + corners[:1], strict=True):
+        edge_x, edge_y = end_x - start_x, end_y - start_y
+        off_x, off_y = x - start_x, y - start_y
+        inside &= edge_x * off_y >= edge_y * off_x
+        length = edge_x * edge_x + edge_y * edge_y
+        if length > 0:
+            share = (off_x * edge_x + off_y * edge_y) / length
+            share = np.minimum(np.maximum(share, 0), 1)
+            off_x = off_x - share * edge_x
+            off_y = off_y - share * edge_y
+        squares = np.minimum(squares, off_x * off_x + off_y * off_y)
+    nearest = np.sqrt(squares)
+    return np.asarray(np.where(inside, nearest, -nearest))
 
 
 def deeper_than(points: Array, polygon: Array, least: float) -> npt.NDArray[np.bool_]:
@@ -108,8 +120,13 @@ def deeper_than(points: Array, polygon: Array, least: float) -> npt.NDArray[np.b
         polygon: At least three corners, counter-clockwise, none twice, shape (M, 2).
         least: 0 or more metres.
     """
-    edges = np.roll(polygon, -1, axis=0) - polygon
+    edges = _turned(polygon) - polygon
     normals = np.column_stack([-edges[:, 1], edges[:, 0]])
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
     offsets = (polygon * normals).sum(axis=1) + least
     return np.asarray((points @ normals.T >= offsets).all(axis=1))
+
+
+def _turned(polygon: Array) -> Array:
+    """Return the corner after each corner, shape (M, 2); as np.roll, but fast for a few."""
+    return np.concatenate([polygon[1:], polygon[:1]])

@@ -40,7 +40,7 @@ class Case:
     @cached_property
     def marks(self) -> Places:
         """The anchors as places."""
-        return Places.of_objects(self.anchors)
+        return _marks(tuple(self.anchors))
 
     @cached_property
     def axes(self) -> Axes:
@@ -50,7 +50,7 @@ class Case:
     @cached_property
     def gaps(self) -> Array:
         """Distance between the surfaces of each subject and the first anchor, (N,), metres."""
-        return surface_distances(self.subjects, self.marks)
+        return _gaps(self.subjects, self.marks)
 
     @cached_property
     def reach(self) -> Array:
@@ -98,6 +98,17 @@ class Apart:
         """
         gap = np.maximum(np.abs(self.centers) - self.mine - self.theirs, 0)
         return np.asarray(np.sign(self.centers) * gap)
+
+
+# Relations between the same things follow each other; what they share is measured once.
+@lru_cache(maxsize=32)
+def _marks(anchors: tuple[Anchor, ...]) -> Places:
+    return Places.of_objects(anchors)
+
+
+@lru_cache(maxsize=16)
+def _gaps(subjects: Places, marks: Places) -> Array:
+    return surface_distances(subjects, marks)
 
 
 @lru_cache(maxsize=4)

@@ -117,15 +117,13 @@ class _Displacements:
 
     Attributes:
         along: Along the word's direction.
-        across: Across it.
-        reach: What counts as near, shape (N,), same unit.
+        across: Across it; its sign says nothing.
         apartness: 1 where the two are apart in any direction, 0.5 where the centre of one meets
             a side of the other, less where it lies within it, shape (N,).
     """
 
     along: Apart
     across: Apart
-    reach: Array
     apartness: Array
 
 
@@ -136,7 +134,7 @@ def _directed(case: Case, word: str, *, narrow: bool = False) -> Array:
     score = _aligned(where, narrow)
     weight = value("narrow_proximity_weight" if narrow else "proximity_weight")
     gap = np.hypot(where.along.sides, where.across.sides)
-    return weaken(score, weight, decaying(gap, where.reach))
+    return weaken(score, weight, decaying(gap, _reach(case)))
 
 
 def _displacements(case: Case, word: str) -> _Displacements:
@@ -148,16 +146,34 @@ def _displacements(case: Case, word: str) -> _Displacements:
         length = np.linalg.norm(level, axis=1, keepdims=True)
         across = np.where(length > 1e-9, level / np.maximum(length, 1e-9), (1.0, 0.0, 0.0))
         direction = UP if word == "above" else -UP
+        along, sideways = case.apart(direction), case.apart(across)
     else:
-        axes = case.axes
-        direction = axes.left if word in ("left", "right") else axes.front
-        direction = -direction if word in ("right", "behind") else direction
-        across = np.cross(direction, axes.up)
+        along, sideways = _on_level(case.scene, case.subjects, case.anchors[0], case.frame)
+        if word in ("front", "behind"):
+            along, sideways = sideways, along
+        if word in ("right", "behind"):
+            along = Apart(-along.centers, along.mine, along.theirs)
     apartness = _box_apartness(case.scene, case.subjects, case.anchors[0], 3 if vertical else 2)
-    return _Displacements(case.apart(direction), case.apart(across), case.reach, apartness)
+    return _Displacements(along, sideways, apartness)
 
 
-# All directions between the same things share it; they follow each other.
+def _reach(case: Case) -> Array:
+    """Return what counts as near, shape (N,), metres, or pixels in the picture."""
+    if case.frame is not Frame.IMAGE:
+        return case.reach
+    half, anchor_half = (picture_frames(case, p)[1] for p in (case.subjects, case.marks))
+    size = 2 * np.maximum(np.linalg.norm(half, axis=1), np.linalg.norm(anchor_half[0]))
+    return np.asarray(np.maximum(value("reach") * size, 1.0))
+
+
+# All directions between the same things share these; they follow each other.
+@lru_cache(maxsize=16)
+def _on_level(scene: Scene, subjects: Places, anchor: Anchor, frame: Frame) -> tuple[Apart, Apart]:
+    """Return how far subjects are from an anchor along the left and along the front."""
+    case = Case(scene, subjects, (anchor,), frame)
+    return case.apart(case.axes.left), case.apart(case.axes.front)
+
+
 @lru_cache(maxsize=16)
 def _box_apartness(scene: Scene, subjects: Places, anchor: Anchor, sides: int) -> Array:
     """Return the apartness along the first sides of all boxes, shape (N,).
@@ -187,9 +203,7 @@ def _in_picture(case: Case, word: str) -> _Displacements:
         column = Apart(-column.centers, column.mine, column.theirs)
         row = Apart(-row.centers, row.mine, row.theirs)
     along, across = (column, row) if word in ("left", "right") else (row, column)
-    size = 2 * np.maximum(np.linalg.norm(half, axis=1), np.linalg.norm(anchor_half[0]))
-    apartness = np.maximum(_apartness(along), _apartness(across))
-    return _Displacements(along, across, np.maximum(value("reach") * size, 1.0), apartness)
+    return _Displacements(along, across, np.maximum(_apartness(along), _apartness(across)))
 
 
 def picture_frames(case: Case, places: Places) -> tuple[Array, Array]:
@@ -229,7 +243,7 @@ def _aligned(where: _Displacements, narrow: bool) -> Array:
     score = falling(angle, value("narrow_cone" if narrow else "cone"), np.pi / 2)
     # What is beside the inner half of something long is not at its end.
     off = along.centers / np.maximum(np.maximum(along.mine, along.theirs), 1e-9)
-    return np.minimum(np.minimum(score, where.apartness), np.clip(off, 0, 1))
+    return np.minimum(np.minimum(score, where.apartness), np.minimum(np.maximum(off, 0), 1))
 
 
 def _apartness(line: Apart) -> Array:
@@ -238,4 +252,4 @@ def _apartness(line: Apart) -> Array:
     larger, smaller = np.maximum(line.mine, line.theirs), np.minimum(line.mine, line.theirs)
     inner = np.minimum(0.5 * steps / np.maximum(larger, 1e-9), 0.5)
     outer = 0.5 + 0.5 * (steps - larger) / np.maximum(smaller, 1e-9)
-    return np.asarray(np.clip(np.where(steps <= larger, inner, outer), 0, 1))
+    return np.minimum(np.maximum(np.where(steps <= larger, inner, outer), 0), 1)

@@ -55,7 +55,7 @@ def relation_scores(
         )
     if not len(subjects):
         return np.zeros(0)
-    scores = np.clip(np.nan_to_num(rule.score(case)), 0, 1)
+    scores = _finite(rule.score(case))
     return np.where(subjects.among(anchors), 0.0, scores)
 
 
@@ -85,7 +85,7 @@ def direction_scores(
     if not len(subjects):
         return np.zeros(0)
     scores = directions.alignment(case, word, narrow=word != relation)
-    return np.where(subjects.among(anchors), 0.0, np.nan_to_num(scores))
+    return np.where(subjects.among(anchors), 0.0, _finite(scores))
 
 
 def relation_values(
@@ -166,6 +166,11 @@ def _case(
         raise QueryError(f"'{relation}' takes no angle; these do: {takers}")
     _check_camera(scene)
     return Case(scene, subjects, anchors, frame, distance_m, angle_rad)
+
+
+def _finite(scores: Array) -> Array:
+    """Return scores from 0 to 1, 0 for what is not a number."""
+    return np.asarray(np.where(np.isnan(scores), 0.0, np.minimum(np.maximum(scores, 0), 1)))
 
 
 def _count(fewest: int, most: int | None) -> str:

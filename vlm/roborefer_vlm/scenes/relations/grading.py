@@ -23,7 +23,7 @@ def falling(measure: npt.ArrayLike, border: npt.ArrayLike, end: npt.ArrayLike) -
     """
     measure, border, end = (np.asarray(v, float) for v in (measure, border, end))
     inner = 1 - 0.5 * (np.maximum(measure, 0) / border) ** 2
-    outer = 0.5 * np.clip((end - measure) / (end - border), 0, 1)
+    outer = 0.5 * np.minimum(np.maximum((end - measure) / (end - border), 0), 1)
     return np.asarray(np.where(measure <= border, inner, outer))
 
 

@@ -27,7 +27,8 @@ def fits(truth: Truth, phrase: Thing) -> Array:
 
     1: clearly meant, 0: clearly not, 0.5: unclear, also because an anchor is.
     """
-    if phrase not in truth.meanings:
+    known = truth.meanings.get(phrase)
+    if known is None:
         states = named(truth, phrase)
         for constraint in phrase.constraints:
             states = np.minimum(states, held(truth, constraint))
@@ -42,15 +43,18 @@ def fits(truth: Truth, phrase: Thing) -> Array:
                     continue
                 anchor = found[0]
             states = truth.ranked(order.key, order.rank, states, anchor)
-        truth.meanings[phrase] = states
-    return truth.meanings[phrase]
+        truth.meanings[phrase] = known = states
+    return known
 
 
 def named(truth: Truth, phrase: Thing) -> Array:
     """Return the state of noun and attributes alone, shape (N,)."""
-    return np.array(
-        [truth.matcher.state(phrase, thing) for thing in truth.view.scene.objects], float
-    )
+    words = (phrase.noun, phrase.attributes, phrase.excluded, len(phrase.features))
+    if words not in truth.looks:
+        things = truth.view.scene.objects
+        found = [truth.matcher.state(phrase, thing) for thing in things]
+        truth.looks[words] = np.array(found, float)
+    return truth.looks[words]
 
 
 def held(truth: Truth, constraint: Constraint) -> Array:

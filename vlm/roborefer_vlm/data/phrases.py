@@ -161,20 +161,12 @@ class _Author:
         keys = [*_FLAT, *_NEAR]
         if Fact.BOXES in self.truth.view.trusts:
             keys += _BOXED
-        row = np.flatnonzero(states > NO)
-        place = self.truth.row(number)
+        # From the other end it is said with a smaller number.
+        most = max(1, min(MOST_RANK, int((states > NO).sum()) // 2))
         for at in self.rng.permutation(len(keys))[:MOST_KEYS]:
-            key = keys[at]
-            values = self.truth.values(key)[row]
-            rank = 1 + int((values > self.truth.values(key)[place]).sum())
-            if key is OrderKey.MIDDLE:
-                rank = 1
-            # From the other end it is said with a smaller number.
-            if rank > max(1, min(MOST_RANK, len(row) // 2)):
-                continue
-            ranked = self.truth.ranked(key, rank, states)
-            if ranked[place] == YES and np.count_nonzero(ranked) == 1:
-                return Order(key, rank)
+            rank = self.truth.place_in_row(keys[at], number, states)
+            if rank is not None and rank <= most:
+                return Order(keys[at], rank)
         return None
 
     # ---- with anchors -----------------------------------------------------------------------

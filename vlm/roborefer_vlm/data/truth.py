@@ -88,6 +88,9 @@ class Truth:
         self._seen: dict[int, bool] = {}
         # What phrases mean; kept by `roborefer_vlm.data.meaning`.
         self.meanings: dict[Thing, Array] = {}
+        self.looks: dict[tuple[object, ...], Array] = {}
+        # Places in rows; kept by `place_in_row`.
+        self._row_places: dict[tuple[object, ...], int | None] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -339,6 +342,27 @@ class Truth:
                 if not apart(key, more, less, self.usual_size, anchored=anchor is not None):
                     result[pair] = UNCLEAR
         return result
+
+    def place_in_row(self, key: OrderKey, number: int, states: Array) -> int | None:
+        """Return a thing's place in a row, 1 for the most of it; None: that is not clear.
+
+        Args:
+            key: What the row is ordered by; of MIDDLE the place is 1.
+            number: Id of the thing.
+            states: What else is in the row, shape (N,).
+        """
+        known = (key, number, states.tobytes())
+        if known not in self._row_places:
+            self._row_places[known] = self._place_in_row(key, self.row(number), states)
+        return self._row_places[known]
+
+    def _place_in_row(self, key: OrderKey, place: int, states: Array) -> int | None:
+        row = np.flatnonzero(states > NO)
+        values = self.values(key)
+        middle = key is OrderKey.MIDDLE
+        rank = 1 if middle else 1 + int((values[row] > values[place]).sum())
+        ranked = self.ranked(key, rank, states)
+        return rank if ranked[place] == YES and np.count_nonzero(ranked) == 1 else None
 
     def surface_named(self, noun: str) -> Surface | None:
         """Return the one support surface of a name."""

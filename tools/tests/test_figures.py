@@ -11,12 +11,27 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROW = re.compile(r"\| `([a-z]\w*)` \| (-?[\d.]+)[^|]*\|$", re.MULTILINE)
-READMES = [*ROOT.glob("README.md"), *ROOT.glob("*/README.md"), *ROOT.glob("src/*/README.md")]
+# Tables that say so have figures, and so have rows of a name and a number alone; the other tables
+# with names and numbers are those of parameters.
+TABLE = re.compile(r"^\| figure\b.*\n\|[-|: ]+\|\n((?:\|.*\n)+)", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z]\w*)` \| (-?[\d.]+)\b", re.MULTILINE)
+BARE_ROW = re.compile(r"^\| `([a-z]\w*)` \| (-?[\d.]+)[^|\n]*\|$", re.MULTILINE)
+READMES = [
+    path
+    for pattern in ("README.md", "*/README.md", "src/*/README.md", "docs/*.md", "*/docs/*.md")
+    for path in sorted(ROOT.glob(pattern))
+]
+
+
+def figures_of(page: str) -> list[tuple[str, str]]:
+    rows = [row for table in TABLE.findall(page) for row in ROW.findall(table)]
+    return list(dict.fromkeys([*rows, *BARE_ROW.findall(page)]))
+
+
 QUOTED = [
     (readme.relative_to(ROOT).as_posix(), name, text)
     for readme in READMES
-    for name, text in ROW.findall(readme.read_text(encoding="utf-8"))
+    for name, text in figures_of(readme.read_text(encoding="utf-8"))
 ]
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Tables that say so have figures, and so have rows of a name and a number alone; the other tables
-# with names and numbers are those of parameters.
+# Tables that say so have figures, and in a README rows of a name and a number alone, too; other
+# tables with names and numbers are those of parameters and fields.
 TABLE = re.compile(r"^\| figure\b.*\n\|[-|: ]+\|\n((?:\|.*\n)+)", re.MULTILINE)
 ROW = re.compile(r"^\| `([a-z]\w*)` \| (-?[\d.]+)\b", re.MULTILINE)
 BARE_ROW = re.compile(r"^\| `([a-z]\w*)` \| (-?[\d.]+)[^|\n]*\|$", re.MULTILINE)
@@ -23,15 +23,17 @@ READMES = [
 ]
 
 
-def figures_of(page: str) -> list[tuple[str, str]]:
+def figures_of(path: Path) -> list[tuple[str, str]]:
+    page = path.read_text(encoding="utf-8")
     rows = [row for table in TABLE.findall(page) for row in ROW.findall(table)]
-    return list(dict.fromkeys([*rows, *BARE_ROW.findall(page)]))
+    bare = BARE_ROW.findall(page) if path.name == "README.md" else []
+    return list(dict.fromkeys([*rows, *bare]))
 
 
 QUOTED = [
     (readme.relative_to(ROOT).as_posix(), name, text)
     for readme in READMES
-    for name, text in figures_of(readme.read_text(encoding="utf-8"))
+    for name, text in figures_of(readme)
 ]
 
 

@@ -9,6 +9,7 @@ one has room; between the two it depends, and nothing is said.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -16,8 +17,9 @@ import numpy as np
 
 from roborefer_vlm.data.platforms import Platform
 from roborefer_vlm.scenes.frames import Frame
-from roborefer_vlm.scenes.graph import Array, Scene, SceneObject
-from roborefer_vlm.scenes.places import Places, footprint
+from roborefer_vlm.scenes.graph import Array, OrientedBox, Scene, SceneObject
+from roborefer_vlm.scenes.places import Places, box_footprint, footprint
+from roborefer_vlm.scenes.pointing import pixels_of
 from roborefer_vlm.scenes.polygons import depth_inside
 from roborefer_vlm.scenes.relations import Relation, direction_scores
 from roborefer_vlm.scenes.relations.sight import visible
@@ -199,10 +201,26 @@ class Gap:
 
 def gap_between(first: SceneObject, second: SceneObject) -> Gap | None:
     """Return the gap between two things; None: they stand on different levels."""
-    if abs(first.box.bottom - second.box.bottom) > value("touch"):
+    return _gap(first.box, second.box)
+
+
+# Several questions look at the same pairs.
+@lru_cache(maxsize=512)
+def _gap(first: OrientedBox, second: OrientedBox) -> Gap | None:
+    if abs(first.bottom - second.bottom) > value("touch"):
         return None
-    a, b = nearest_points(footprint(first), footprint(second))
-    return Gap(np.append((a + b) / 2, first.box.bottom), float(np.linalg.norm(b - a)))
+    a, b = nearest_points(box_footprint(first), box_footprint(second))
+    return Gap(np.append((a + b) / 2, first.bottom), float(np.linalg.norm(b - a)))
+
+
+def may_be_narrow(first: SceneObject, second: SceneObject, things: Sequence[SceneObject]) -> bool:
+    """Tell whether the gap between two things may be too narrow for one of some others.
+
+    A cheap bound: the circles around both footprints are no farther apart than the footprints.
+    """
+    away = float(np.linalg.norm(second.box.center[:2] - first.box.center[:2]))
+    least = away - _radii(first)[1] - _radii(second)[1]
+    return any(least < 2 * _radii(thing)[0] for thing in things)
 
 
 def between(scene: Scene, thing: SceneObject, gap: Gap) -> Fitting | None:
@@ -308,7 +326,7 @@ def has_level_top(scene: Scene, thing: SceneObject) -> bool:
     """Tell whether the top of a thing is flat, by what the depth shows within its outline."""
     if scene.depth_m is None or thing.mask is None or thing.box.size[:2].min() < _NARROWEST_M:
         return False
-    v, u = np.nonzero(thing.mask)
+    v, u = pixels_of(thing.mask)
     thinned = np.s_[:: max(1, len(v) // _MOST_PIXELS)]
     v, u = v[thinned], u[thinned]
     measured = scene.depth_m[v, u] > 0

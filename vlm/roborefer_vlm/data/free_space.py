@@ -126,11 +126,11 @@ class FreeSpace:
         if len(ids) > 1:
             return Spots(reason="several supports")
         on = next(found for found in platforms if found is not None)
-        points, room, cell = self._free(areas, on, footprint_m, rng)
+        ignored = self._not_in_the_way(areas, on)
+        points, room, cell = self._free(areas, on, ignored, footprint_m, rng)
         least = max(int(LEAST_AREA_M2 / cell**2), 1)
         if len(points) < least:
             return Spots(platform=on.id, reason="no room")
-        ignored = self._not_in_the_way(areas, on)
         seen, pixels = visible(self.scene, points, ignored=ignored)
         seen[seen] = ~self._covered(ignored)[tuple(np.rint(pixels[seen]).astype(int).T[::-1])]
         chosen = np.flatnonzero(seen)
@@ -145,7 +145,12 @@ class FreeSpace:
         return Spots(points, pixels, best, clear, room, on.id, ignored)
 
     def _free(
-        self, areas: Sequence[Area], on: Platform, footprint_m: float, rng: np.random.Generator
+        self,
+        areas: Sequence[Area],
+        on: Platform,
+        ignored: frozenset[int],
+        footprint_m: float,
+        rng: np.random.Generator,
     ) -> tuple[Array, Array, float]:
         """Return free places on a grid from above, their clearance and the grid's cell size."""
         outline = on.outline
@@ -166,14 +171,14 @@ class FreeSpace:
             inside &= area.holds(points)
         points = points[inside]
         reach = footprint_m / 2 + self.clearance_m
-        free, origin = self._room(areas, on, start - reach, start + reach + (high - low), cell)
+        free, origin = self._room(ignored, on, start - reach, start + reach + (high - low), cell)
         column, row = np.rint((points[:, :2] - origin) / cell).astype(int).T
         room = free[row, column] - footprint_m / 2
         roomy = room >= self.clearance_m
         return points[roomy], room[roomy], cell
 
     def _room(
-        self, areas: Sequence[Area], on: Platform, low: Array, high: Array, cell: float
+        self, ignored: frozenset[int], on: Platform, low: Array, high: Array, cell: float
     ) -> tuple[Array, Array]:
         """Return how far each node of a grid is from the next obstacle, and where it begins.
 
@@ -184,7 +189,7 @@ class FreeSpace:
         origin = low - 2 * cell
         columns, rows = np.ceil((high - low) / cell).astype(int) + 5
         empty = np.ones((int(rows), int(columns)), np.uint8)
-        for obstacle in self._obstacles(areas, on):
+        for obstacle in self._obstacles(ignored, on):
             corners = np.rint(16 * (footprint(obstacle) - origin) / cell).astype(np.int32)
             cv2.fillPoly(empty, [corners], 0, shift=4)
         cells = np.rint((self._standing(on) - origin) / cell).astype(int)
@@ -196,9 +201,8 @@ class FreeSpace:
         distances = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         return np.asarray(cell * (distances - np.sqrt(2)), float), origin
 
-    def _obstacles(self, areas: Sequence[Area], on: Platform) -> list[SceneObject]:
+    def _obstacles(self, ignored: frozenset[int], on: Platform) -> list[SceneObject]:
         """Return the things that reach into the layer above a platform."""
-        ignored = self._not_in_the_way(areas, on)
         return [
             thing
             for thing in self.scene.objects
@@ -221,23 +225,25 @@ class FreeSpace:
     def _standing(self, on: Platform) -> Array:
         """Return x and y of what the depth shows in the layer above a platform, shape (N, 2)."""
         if on.id not in self._layers:
-            above = self._measured[:, 2] - on.height
+            rays, heights = self._measured
+            above = heights - on.height
             within = (above > value("visibility")) & (above < value("headroom"))
-            self._layers[on.id] = self._measured[within, :2]
+            self._layers[on.id] = self.scene.camera.to_scene(rays[within])[:, :2]
         return self._layers[on.id]
 
     @cached_property
-    def _measured(self) -> Array:
-        """What the depth map shows, thinned, scene's frame, metres, shape (N, 3)."""
-        depth = self.scene.depth_m
+    def _measured(self) -> tuple[Array, Array]:
+        """What the depth map shows, thinned, optical frame, metres, (N, 3), and heights (N,)."""
+        depth, camera = self.scene.depth_m, self.scene.camera
         if depth is None:
-            return np.zeros((0, 3))
+            return np.zeros((0, 3)), np.zeros(0)
         step = int(np.ceil(np.sqrt(depth.size / _MOST_PIXELS)))
         z = depth[::step, ::step].astype(float)
         v, u = np.nonzero(np.isfinite(z) & (z > 0))
-        z, k = z[v, u], self.scene.camera.intrinsics
-        rays = np.stack([(u * step - k.cx) / k.fx, (v * step - k.cy) / k.fy, np.ones(len(z))], 1)
-        return self.scene.camera.to_scene(rays * z[:, None])
+        z, k = z[v, u], camera.intrinsics
+        x, y = (u * step - k.cx) / k.fx * z, (v * step - k.cy) / k.fy * z
+        up = camera.t_scene_optical[2]
+        return np.column_stack([x, y, z]), up[0] * x + up[1] * y + up[2] * z + up[3]
 
     @cached_property
     def _owners(self) -> npt.NDArray[np.intp]:
@@ -285,5 +291,5 @@ def _carries(thing: SceneObject, on: Platform) -> bool:
     """Tell whether a thing is what a platform is the top of, as a table may be annotated too."""
     if abs(thing.box.top - on.height) > value("contact"):
         return False
-    shared = area_of(intersection(on.outline, footprint(thing)))
-    return shared >= LEAST_SHARE * area_of(on.outline)
+    least, shape = LEAST_SHARE * area_of(on.outline), footprint(thing)
+    return area_of(shape) >= least and area_of(intersection(on.outline, shape)) >= least

@@ -107,7 +107,16 @@ class _Author:
 
     def _bases(self, number: int, anchor: bool) -> list[Thing]:
         """Return nouns that fit with and without the colour, in random order, usual ones first."""
-        view, rng = self.truth.view, self.rng
+        known = self.truth.nouns.get((number, anchor))
+        if known is None:
+            self.truth.nouns[number, anchor] = known = self._weighted_nouns(number, anchor)
+        options, powers = known
+        keys = self.rng.random(len(options)) ** powers
+        return [options[i] for i in np.argsort(keys)[::-1]]
+
+    def _weighted_nouns(self, number: int, anchor: bool) -> tuple[list[Thing], Array]:
+        """Return nouns with and without the colour, and one over the weight of each."""
+        view = self.truth.view
         thing = self.truth.thing(number)
         # What has no name is an object at least.
         nouns = [noun for noun in view.nouns.get(number, ()) or (thing.name,) if noun]
@@ -119,8 +128,7 @@ class _Author:
         options = [(Thing(noun), weight) for noun, weight in weighted]
         if color:
             options += [(Thing(noun, (color,)), 0.6 * weight) for noun, weight in weighted]
-        keys = [rng.random() ** (1 / weight) for _, weight in options]
-        return [options[i][0] for i in np.argsort(keys)[::-1]]
+        return [phrase for phrase, _ in options], 1 / np.array([weight for _, weight in options])
 
     def _color(self, number: int) -> str:
         if Fact.COLORS not in self.truth.view.trusts:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -89,8 +90,10 @@ class Truth:
         # What phrases mean; kept by `roborefer_vlm.data.meaning`.
         self.meanings: dict[Thing, Array] = {}
         self.looks: dict[tuple[object, ...], Array] = {}
+        # Nouns that fit a thing; kept by `roborefer_vlm.data.phrases`.
+        self.nouns: dict[tuple[int, bool], tuple[list[Thing], Array]] = {}
         # Places in rows; kept by `place_in_row`.
-        self._row_places: dict[tuple[object, ...], int | None] = {}
+        self._row_places: dict[tuple[OrderKey, bytes], dict[int, int]] = {}
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -181,11 +184,7 @@ class Truth:
         if mask is None or not mask.any():
             return None
         height, width = mask.shape
-        # Looking for the pixel in the thing's own rows and columns saves most of the time.
-        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        inner = inner_pixel(part)
-        pixel = Pixel(inner.u + columns[0], inner.v + rows[0])
+        pixel = inner_pixel(mask)
         x, y = (round(float(value), 3) for value in pixel.normalised(width, height))
         column, row = int(x * width), int(y * height)
         around = mask[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
@@ -351,18 +350,28 @@ class Truth:
             number: Id of the thing.
             states: What else is in the row, shape (N,).
         """
-        known = (key, number, states.tobytes())
-        if known not in self._row_places:
-            self._row_places[known] = self._place_in_row(key, self.row(number), states)
-        return self._row_places[known]
+        known = (key, states.tobytes())
+        places = self._row_places.get(known)
+        if places is None:
+            self._row_places[known] = places = self._places_in_row(key, states)
+        return places.get(self.row(number))
 
-    def _place_in_row(self, key: OrderKey, place: int, states: Array) -> int | None:
+    def _places_in_row(self, key: OrderKey, states: Array) -> dict[int, int]:
+        """Return the places of all whose place is clear, by row of the arrays; see `ranked`."""
+        if key is OrderKey.MIDDLE:
+            ranked = self.ranked(key, 1, states)
+            found = np.flatnonzero(ranked).tolist()
+            return {found[0]: 1} if len(found) == 1 and ranked[found[0]] == YES else {}
         row = np.flatnonzero(states > NO)
-        values = self.values(key)
-        middle = key is OrderKey.MIDDLE
-        rank = 1 if middle else 1 + int((values[row] > values[place]).sum())
-        ranked = self.ranked(key, rank, states)
-        return rank if ranked[place] == YES and np.count_nonzero(ranked) == 1 else None
+        if (states[row] == UNCLEAR).any() or not self.all_visible[row].all():
+            return {}
+        values = self.values(key)[row]
+        order = np.argsort(-values, kind="stable")
+        ordered, sorted_values = row[order].tolist(), values[order].tolist()
+        size = self.usual_size
+        gaps = [apart(key, *pair, size, anchored=False) for pair in pairwise(sorted_values)]
+        clear = zip([True, *gaps], [*gaps, True], strict=True)
+        return {ordered[i]: i + 1 for i, sides in enumerate(clear) if ordered and all(sides)}
 
     def surface_named(self, noun: str) -> Surface | None:
         """Return the one support surface of a name."""

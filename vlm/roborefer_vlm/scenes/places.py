@@ -42,14 +42,15 @@ class Places:
             QueryError: A box has a value that is not finite, or a negative length.
         """
         boxes = [box_of(thing) for thing in objects]
-        for thing, box in zip(objects, boxes, strict=True):
-            _check_box(thing, box)
-        return cls(
-            np.array([b.center for b in boxes], float).reshape(-1, 3),
-            np.array([b.size for b in boxes], float).reshape(-1, 3) / 2,
-            np.array([b.rotation for b in boxes], float).reshape(-1, 3, 3),
-            tuple(objects),
-        )
+        centers = np.array([b.center for b in boxes], float).reshape(-1, 3)
+        sizes = np.array([b.size for b in boxes], float).reshape(-1, 3)
+        rotations = np.array([b.rotation for b in boxes], float).reshape(-1, 3, 3)
+        if not (
+            np.isfinite(centers).all() and np.isfinite(rotations).all() and _are_lengths(sizes)
+        ):
+            for thing, box in zip(objects, boxes, strict=True):
+                _check_box(thing, box)
+        return cls(centers, sizes / 2, rotations, tuple(objects))
 
     @classmethod
     def of_points(cls, points: npt.ArrayLike) -> Places:
@@ -141,12 +142,13 @@ _SIGNS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]
 
 def footprint(thing: Anchor) -> Array:
     """Return the convex outline of a thing or surface from above, (M, 2), counter-clockwise."""
-    return _box_footprint(thing.box) if isinstance(thing, SceneObject) else _outline(thing)
+    return box_footprint(thing.box) if isinstance(thing, SceneObject) else _outline(thing)
 
 
 # The same few things are asked for again and again, by every relation and every free place.
 @lru_cache(maxsize=256)
-def _box_footprint(box: OrientedBox) -> Array:
+def box_footprint(box: OrientedBox) -> Array:
+    """Return the convex outline of a box from above, shape (M, 2), counter-clockwise."""
     if abs(box.rotation[2, 2]) > 1 - 1e-12 and (box.size[:2] > 0).all():
         # Most boxes are upright, and many are asked for.
         turn = np.sign(box.rotation[2, 2])
@@ -177,6 +179,11 @@ def box_of(thing: Anchor) -> OrientedBox:
     rotation = np.eye(3)
     rotation[:2, :2] = axes
     return OrientedBox(np.append(center, thing.height), rotation, np.append(size, 0.0))
+
+
+def _are_lengths(sizes: Array) -> bool:
+    """Tell whether all sizes are finite and not negative."""
+    return bool((np.isfinite(sizes) & (sizes >= 0)).all())
 
 
 def _check_box(thing: Anchor, box: OrientedBox) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from roborefer_vlm.scenes.graph import Array, Scene, SceneObject
 from roborefer_vlm.scenes.part_places import part_direction
@@ -23,13 +24,24 @@ _REGION = 0.6
 _DEEP = 0.2
 
 
+def pixels_of(mask: BoolArray) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return rows and columns of a mask as np.nonzero does, fast for a small part of a picture."""
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
+        return rows, rows
+    band = mask[rows[0] : rows[-1] + 1]
+    columns = np.flatnonzero(band.any(axis=0))
+    v, u = np.nonzero(band[:, columns[0] : columns[-1] + 1])
+    return v + rows[0], u + columns[0]
+
+
 def inner_pixel(mask: BoolArray) -> Pixel:
     """Return a pixel of a mask far from its border, and near the centroid if there is a choice.
 
     Args:
         mask: Shape (height, width), with at least one pixel.
     """
-    v, u = np.nonzero(mask)
+    v, u = pixels_of(mask)
     top, left = int(v.min()), int(u.min())
     crop = np.pad(mask[top : v.max() + 1, left : u.max() + 1], 1).astype(np.uint8)
     depth = cv2.distanceTransform(crop, cv2.DIST_L2, 5)

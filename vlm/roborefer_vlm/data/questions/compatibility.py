@@ -16,7 +16,7 @@ import numpy as np
 
 from roborefer_vlm.data import fitting
 from roborefer_vlm.data.examples import Example, Kind, Rejected, Wish
-from roborefer_vlm.data.fitting import Fitting, Surroundings
+from roborefer_vlm.data.fitting import Fitting, Gap, Surroundings
 from roborefer_vlm.data.platforms import platform
 from roborefer_vlm.data.program_json import program_to_json
 from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, Wording, ask, yes_or_no
@@ -202,9 +202,14 @@ def _drawn(
 
 
 def _parted(cases: Iterable[_Case]) -> tuple[Iterator[_Case], Iterator[_Case]]:
-    """Part cases into what does not fit and what does."""
-    listed = list(cases)
-    return (c for c in listed if not c.found.fits), (c for c in listed if c.found.fits)
+    """Return the first case that does not fit and the first one that does, where there are."""
+    first: dict[bool, _Case] = {}
+    for case in cases:
+        first.setdefault(case.found.fits, case)
+        if len(first) == 2:
+            break
+    no, yes = ([first[fits]] if fits in first else [] for fits in (False, True))
+    return iter(no), iter(yes)
 
 
 def _write_beside(
@@ -256,21 +261,17 @@ def _between(look: Look, seen: list[int], movable: list[SceneObject]) -> Draft:
     surfaces = {surface.id for surface in scene.surfaces}
     things = [thing for thing in map(look.truth.thing, seen) if thing.support in surfaces]
     pairs = look.draw.order(combinations(things, 2))[:_MOST_PAIRS]
-    gaps = [(pair, gap) for pair in pairs if (gap := fitting.gap_between(*pair)) is not None]
-    tried = [
-        (pair, gap, thing)
-        for pair, gap in gaps
-        for thing in movable
-        if thing not in pair and thing.support in surfaces
-    ]
+    put = [thing for thing in movable if thing.support in surfaces]
+    # Most gaps are too wide for that, whatever is put there.
+    close = [pair for pair in pairs if fitting.may_be_narrow(*pair, put)]
     no = (
         _Case(thing, pair, found)
-        for pair, gap, thing in tried
+        for pair, gap, thing in _tried(close, put)
         if (found := gap.too_narrow_for(thing)) is not None
     )
     yes = (
         _Case(thing, pair, found)
-        for pair, gap, thing in tried
+        for pair, gap, thing in _tried(pairs, put)
         if (found := fitting.between(scene, thing, gap)) is not None and found.fits
     )
     case, (a, b, c) = _drawn(look, no, yes, Relation.BETWEEN)
@@ -284,6 +285,16 @@ def _between(look: Look, seen: list[int], movable: list[SceneObject]) -> Draft:
         **_facts(case),
     }
     return yes_or_no(look, question, wording.name, case.found.fits, facts)
+
+
+def _tried(
+    pairs: Iterable[tuple[SceneObject, SceneObject]], put: list[SceneObject]
+) -> Iterator[tuple[tuple[SceneObject, SceneObject], Gap, SceneObject]]:
+    """Yield the gaps of pairs with each thing that might be put there."""
+    for pair in pairs:
+        gap = fitting.gap_between(*pair)
+        if gap is not None:
+            yield from ((pair, gap, thing) for thing in put if thing not in pair)
 
 
 # ---- on and in ------------------------------------------------------------------------------

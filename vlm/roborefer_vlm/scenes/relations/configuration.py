@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.boxes import boxes_overlap
 from roborefer_vlm.scenes.frames import Frame, front_of
-from roborefer_vlm.scenes.graph import Array, Scene, SceneObject
+from roborefer_vlm.scenes.graph import Array, Camera, OrientedBox, Scene, SceneObject
 from roborefer_vlm.scenes.places import UP, Places, describe
 from roborefer_vlm.scenes.polygons import area, convex_hull, intersection
 
@@ -106,14 +107,23 @@ def silhouette(scene: Scene, thing: SceneObject) -> Silhouette:
     Raises:
         QueryError: Nothing of it is in the image.
     """
-    pixels, _ = scene.camera.project(thing.box.corners)
+    found = _silhouette(scene.camera, thing.box)
+    if found is None:
+        raise QueryError(f"{describe(thing)} is not in the image")
+    return found
+
+
+# Every question about two things asks for theirs several times.
+@lru_cache(maxsize=128)
+def _silhouette(camera: Camera, box: OrientedBox) -> Silhouette | None:
+    pixels, _ = camera.project(box.corners)
     seen = [i for face in _FACES if np.isfinite(pixels[face]).all() for i in face]
-    k = scene.camera.intrinsics
+    k = camera.intrinsics
     right, bottom = k.width - 0.5, k.height - 0.5
     image = np.array([[-0.5, -0.5], [right, -0.5], [right, bottom], [-0.5, bottom]])
     outline = intersection(convex_hull(pixels[sorted(set(seen))]), image) if seen else image[:0]
     if not len(outline):
-        raise QueryError(f"{describe(thing)} is not in the image")
+        return None
     return Silhouette(outline.min(axis=0), outline.max(axis=0), _centroid(outline))
 
 

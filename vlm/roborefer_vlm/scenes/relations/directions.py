@@ -181,11 +181,19 @@ def _box_apartness(scene: Scene, subjects: Places, anchor: Anchor, sides: int) -
     Boxes are apart if one of their own sides separates them; those of a frame would make turned
     boxes too large. Upright sides tell about directions on the level only.
     """
-    case = Case(scene, subjects, (anchor,))
-    lines = [case.marks.rotations[0][:, axis] for axis in range(sides)]
-    if not subjects.are_points:
-        lines += [subjects.rotations[:, :, axis] for axis in range(sides)]
-    return np.asarray(np.max([_apartness(case.apart(line)) for line in lines], axis=0))
+    marks = Case(scene, subjects, (anchor,)).marks
+    turn, half = marks.rotations[0], marks.half_sizes[0]
+    offset = subjects.centers - marks.centers[0]
+    if subjects.are_points:
+        along = Apart(offset @ turn[:, :sides], np.zeros((len(offset), sides)), half[:sides])
+        return np.asarray(_apartness(along).max(axis=1))
+    shares = np.abs(turn.T @ subjects.rotations)
+    centers = (offset @ turn, (offset[:, None] @ subjects.rotations)[:, 0])
+    mine = ((shares * subjects.half_sizes[:, None]).sum(axis=2), subjects.half_sizes)
+    theirs = (np.broadcast_to(half, mine[0].shape), (shares * half[:, None]).sum(axis=1))
+    # Along the anchor's sides, then along those of each subject; shape (N, 2 * sides).
+    lines = [np.hstack([part[:, :sides] for part in parts]) for parts in (centers, mine, theirs)]
+    return np.asarray(_apartness(Apart(*lines)).max(axis=1))
 
 
 def _in_picture(case: Case, word: str) -> _Displacements:

@@ -42,7 +42,7 @@ def between(case: Case) -> Array:
     rest = offset - position[:, None] * along
     if level:
         rest = rest * (1, 1, 0)
-        widths = case.marks.half_extents(np.cross(along, UP))
+        widths = case.marks.half_extents(np.array([along[1], -along[0], 0.0]))
     else:
         widths = np.linalg.norm(case.marks.half_sizes, axis=1)
     width = np.interp(position / length, [0, 1], widths)

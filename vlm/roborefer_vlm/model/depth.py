@@ -134,7 +134,7 @@ def _block_medians(inverse: FloatArray, valid: npt.NDArray[np.bool_]) -> FloatAr
     height, width = inverse.shape
     rows, cols = -(-height // BLOCK_PX), -(-width // BLOCK_PX)
     padded = np.full((rows * BLOCK_PX, cols * BLOCK_PX), np.inf, np.float32)
-    padded[:height, :width][valid] = inverse[valid]
+    np.copyto(padded[:height, :width], inverse, where=valid)
     blocks = padded.reshape(rows, BLOCK_PX, cols, BLOCK_PX).swapaxes(1, 2)
     blocks = np.sort(blocks.reshape(-1, BLOCK_PX * BLOCK_PX), axis=1)
     counts = np.isfinite(blocks).sum(axis=1)
@@ -147,8 +147,8 @@ def _block_medians(inverse: FloatArray, valid: npt.NDArray[np.bool_]) -> FloatAr
 def _surroundings(inverse: FloatArray, valid: npt.NDArray[np.bool_]) -> FloatArray:
     """Average measured pixels over ever larger areas until no hole is left (pull and push)."""
     # A small island amid a hole is mostly wrong, and would colour all of it.
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(valid.astype(np.uint8))
-    large = stats[:, cv2.CC_STAT_AREA] >= ISLAND * valid.size
+    _, labels = cv2.connectedComponents(valid.astype(np.uint8))
+    large = np.bincount(labels.ravel()) >= ISLAND * valid.size
     large[0] = False
     trusted = large[labels] if large.any() else valid
     weight = trusted.astype(np.float32)

@@ -48,7 +48,7 @@ def test_every_noun_is_found_by_its_name_and_its_kinds_are_known_words(noun):
 
 def test_meanings_of_phrases_are_relations_orders_and_parts():
     words = lexicon()
-    own = {"in_facing_direction", "closer", "farther"}
+    own = {"in_facing_direction", "higher_in_image", "lower_in_image", "closer", "farther"}
     meanings = {
         "relations": {*Relation, *own},
         "inverse": set(Relation),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from roborefer_vlm.backends.scene_graph.lexicon import Lexicon, Tokens, lexicon
 from roborefer_vlm.backends.scene_graph.modifiers import spaced
 from roborefer_vlm.backends.scene_graph.phrase_chart import Found, PhraseChart, bounded
+from roborefer_vlm.backends.scene_graph.pronouns import named_in, resolved
 from roborefer_vlm.backends.scene_graph.questions import questions
 from roborefer_vlm.backends.scene_graph.strain import strain
 from roborefer_vlm.backends.scene_graph.words import tokenise
@@ -91,8 +92,13 @@ def _wanted(tokens: Tokens, words: Lexicon) -> list[Tokens]:
         if kept and rules["format"].at(sentence, 0):
             break
         kept.append(sentence)
+    if len(kept) == 2:
+        kept[1] = resolved(kept[1], named_in(kept[0], words), words)
     if len(kept) > 1:
         kept = [s for s in kept if not rules["introduction"].at(s, 0)] or kept[:1]
+    if len(kept) > 1 and rules["closing"].end(kept[-1], 0) == len(kept[-1]):
+        # "I want to put it behind the mug. Where does it fit?" asks the same once more.
+        kept.pop()
     return kept
 
 
@@ -159,21 +165,35 @@ class _Sentence:
     def _programs(self, start: int) -> Found[Program]:
         found: Found[Program] = list(questions(self.chart, start))
         found += self._pick_and_put(start)
+        spoken = self.words.wrappers["point"].end(self.tokens, start)
         for _, end in self.words.wrappers["point"].at(self.tokens, start):
             begins = [end]
             begins += [e for _, e in self.words.wrappers["several"].at(self.tokens, end)]
             # "Stand to the left of the chair", "stop in front of it": a place, no thing.
             for begin in begins[::-1]:
-                found += self._requests(begin)
+                found += self._requests(begin, spoken)
         for _, end in self.words.wrappers["several"].at(self.tokens, start):
             found += self._requests(end)
         # "Take the cup left of the plate" asks for that cup rather than to move one there.
         found += self._put(start)
-        found += self._requests(start)
+        if spoken == start or self.chart.token(start) not in self.words.places:
+            # "Point at the mug" is no point at the mug.
+            found += self._requests(start)
         return found
 
-    def _requests(self, start: int) -> Found[Program]:
-        return [(Request(targets), end) for targets, end in self._targets(start)]
+    def _requests(self, start: int, spoken: int = 0) -> Found[Program]:
+        """Read what is asked for; "at" of "point at the mug" makes no place of it.
+
+        Args:
+            start: First token.
+            spoken: Where the longest phrase ends that asks to point.
+        """
+        found: Found[Program] = []
+        for targets, end in self._targets(start):
+            of_phrase = start < self.words.relations.end(self.tokens, start) <= spoken
+            if not (of_phrase and isinstance(targets[0], Space)):
+                found.append((Request(targets), end))
+        return found
 
     def _targets(self, start: int) -> Found[tuple[Target, ...]]:
         found: Found[tuple[Target, ...]] = []
@@ -227,6 +247,7 @@ class _Sentence:
             ]
             for thing, end in moved:
                 end += self.chart.token(end) == ","
+                end = rules["result"].end(self.tokens, end)
                 found += [
                     (Request((place,), thing), last) for place, last in self._destination(end)
                 ]
@@ -234,10 +255,12 @@ class _Sentence:
 
     def _destination(self, start: int) -> Found[Space]:
         found: Found[Space] = []
-        for end in dict.fromkeys(
-            end for _, end in self.words.wrappers["at"].at(self.tokens, start)
-        ):
-            found += self.chart.spaces(end)
+        begins = [end for _, end in self.words.wrappers["at"].at(self.tokens, start)]
+        if not self._names_itself(start):
+            # "Put it somewhere clear".
+            begins.append(start)
+        for begin in dict.fromkeys(begins):
+            found += self.chart.spaces(begin)
         found += self._places(start)
         return found
 

@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 
 # Phrases of the relations table that are a known relation said in another way.
 _COMPARED = {"closer": Relation.FRONT, "farther": Relation.BEHIND}
+# Those of a frame that is not the viewer's.
+_FRAMED = {
+    "in_facing_direction": (Relation.FRONT, Frame.OBJECT),
+    "higher_in_image": (Relation.ABOVE, Frame.IMAGE),
+    "lower_in_image": (Relation.BELOW, Frame.IMAGE),
+}
 _DIRECTLY = {
     Relation.LEFT: Relation.DIRECTLY_LEFT,
     Relation.RIGHT: Relation.DIRECTLY_RIGHT,
@@ -150,11 +156,10 @@ class ModifierRules:
                     break
         named = self.words.relations.at(self.tokens, at)
         for name, end in named:
-            frame = Frame.VIEWER
-            if name == "in_facing_direction":
-                relation, frame = Relation.FRONT, Frame.OBJECT
+            if name in _FRAMED:
+                relation, frame = _FRAMED[name]
             else:
-                relation = _COMPARED.get(name) or Relation(name)
+                relation, frame = _COMPARED.get(name) or Relation(name), Frame.VIEWER
             if directly:
                 relation = _DIRECTLY.get(relation, relation)
             made = Constraint(relation, frame=frame, negated=negated, distance_m=distance)
@@ -262,7 +267,7 @@ class ModifierRules:
                 if behind in ("of", "than"):
                     end = self._of_all(end)
                 elif table is self.words.orders and (
-                    behind in ("to", "from") or chart.begins_noun(end)
+                    (behind in ("to", "from") and not self._frames(end)) or chart.begins_noun(end)
                 ):
                     continue
                 found.append((PendingRank(OrderKey(key), None, rank), end))

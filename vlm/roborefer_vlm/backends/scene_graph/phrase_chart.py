@@ -187,9 +187,11 @@ class PhraseChart:
                 return []
             noun, end = "object", at
         last = noun.split()[-1]
-        if last in self.words.places and all(
-            word in self.words.free or word in self.words.places for word in noun.split()
+        said = noun.split()
+        if not self.words.places.isdisjoint(said) and all(
+            word in self.words.free or word in self.words.places for word in said
         ):
+            # "Free space" and "somewhere clear" are places, no things.
             return []
         quantifier = {"one": Quantifier.ONE, "any": Quantifier.ANY, "all": Quantifier.ALL}[kind]
         if self._is_plural(noun):
@@ -299,6 +301,9 @@ class PhraseChart:
                 break
             if at > start and self._begins_modifier(at):
                 break
+            if self.token(at + 1) == "than" and self.words.relations.at(self.tokens, at):
+                # "The toy narrower than the box": it compares and names nothing.
+                break
             at += 1
         return at
 
@@ -392,6 +397,10 @@ class PhraseChart:
             while singular(self.token(at)) in self.words.places:
                 at += 1
             found: Found[Space] = []
+            if self.token(at) in ("in", "within"):
+                # "A spot within the vacant space": the space is what matters.
+                found += self.spaces(at + 1)
+            at = self._purpose(at)
             for carrier, middle in self._carriers(at):
                 for mods, end in self.modifiers(middle, True):
                     space = spaced((*carrier, *mods), tuple(orders), self.words)
@@ -400,6 +409,16 @@ class PhraseChart:
             return found
 
         return self.once("spaces", start, work)
+
+    def _purpose(self, at: int) -> int:
+        """Skip "to put something down" behind "room"; it says what a place is for."""
+        rules, tokens = self.words.wrappers, self.tokens
+        if self.token(at) == "for":
+            return rules["held"].end(tokens, at + 1) if rules["held"].at(tokens, at + 1) else at
+        put = rules["put"].end(tokens, at + 1)
+        if self.token(at) != "to" or put == at + 1:
+            return at
+        return rules["down"].end(tokens, rules["held"].end(tokens, put))
 
     def _carriers(self, at: int) -> Found[tuple[Mod, ...]]:
         """Read "of the table" behind "the free part"."""

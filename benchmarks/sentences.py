@@ -41,7 +41,7 @@ from roborefer_sim.core.clutter import Clutter, random_cell
 from roborefer_sim.exceptions import SceneError
 from tqdm import tqdm
 
-FIRST_SEED, QUICK_SEED = 90_000, 5_000
+FIRST_SEED, QUICK_SEED = 130_000, 5_000
 STOPS = 5
 DEADLINE_S = 240.0
 DEFAULT_ENGINE = "scene_graph?namer=tabletop"

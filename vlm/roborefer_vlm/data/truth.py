@@ -358,11 +358,10 @@ class Truth:
 
     def _places_in_row(self, key: OrderKey, states: Array) -> dict[int, int]:
         """Return the places of all whose place is clear, by row of the arrays; see `ranked`."""
-        if key is OrderKey.MIDDLE:
-            ranked = self.ranked(key, 1, states)
-            found = np.flatnonzero(ranked).tolist()
-            return {found[0]: 1} if len(found) == 1 and ranked[found[0]] == YES else {}
         row = np.flatnonzero(states > NO)
+        middle = len(row) // 2
+        if key is OrderKey.MIDDLE and (len(row) < 2 or len(row) % 2 == 0):
+            return {}
         if (states[row] == UNCLEAR).any() or not self.all_visible[row].all():
             return {}
         values = self.values(key)[row]
@@ -370,8 +369,11 @@ class Truth:
         ordered, sorted_values = row[order].tolist(), values[order].tolist()
         size = self.usual_size
         gaps = [apart(key, *pair, size, anchored=False) for pair in pairwise(sorted_values)]
-        clear = zip([True, *gaps], [*gaps, True], strict=True)
-        return {ordered[i]: i + 1 for i, sides in enumerate(clear) if ordered and all(sides)}
+        sides = zip([True, *gaps], [*gaps, True], strict=True)
+        places = {ordered[i]: i + 1 for i, clear in enumerate(sides) if ordered and all(clear)}
+        if key is OrderKey.MIDDLE:
+            return {ordered[middle]: 1} if ordered[middle] in places else {}
+        return places
 
     def surface_named(self, noun: str) -> Surface | None:
         """Return the one support surface of a name."""

@@ -20,7 +20,7 @@ import numpy as np
 from roborefer_vlm.exceptions import QueryError
 from roborefer_vlm.scenes.frames import Frame
 from roborefer_vlm.scenes.graph import Array, Scene, SceneObject, Surface
-from roborefer_vlm.scenes.part_places import part_as_place, region_relations
+from roborefer_vlm.scenes.part_places import part_as_place, part_scores, region_of
 from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
 from roborefer_vlm.scenes.program import Anchor as Phrase
@@ -204,10 +204,8 @@ class Grounder:
             )
         elif any(isinstance(anchor, Viewer) for anchor in constraint.anchors):
             holding = self._to_viewer(constraint, subjects)
-        elif regions := region_relations(constraint, anchors):
-            holding = np.ones(len(subjects))
-            for relation in regions:
-                holding *= relation_scores(relation, self.scene, subjects, anchors)
+        elif on := region_of(constraint, anchors):
+            holding = part_scores(self.scene, subjects, *on)
         else:
             marks = [
                 part_as_place(self.scene, place, anchor) if isinstance(anchor, Part) else place

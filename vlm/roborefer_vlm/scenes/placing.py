@@ -17,7 +17,7 @@ from roborefer_vlm.scenes.grounding import (
     NothingFits,
     anchor_phrases,
 )
-from roborefer_vlm.scenes.part_places import surface_relations
+from roborefer_vlm.scenes.part_places import part_scores
 from roborefer_vlm.scenes.places import Anchor as Place
 from roborefer_vlm.scenes.places import Places
 from roborefer_vlm.scenes.pointing import part_pixel, place_pixel, region_pixel
@@ -28,7 +28,7 @@ from roborefer_vlm.scenes.program import (
     Space,
     Thing,
 )
-from roborefer_vlm.scenes.relations import Key, Relation, measure, relation_scores
+from roborefer_vlm.scenes.relations import Key, Relation, measure
 from roborefer_vlm.scenes.wording import describe
 from roborefer_vlm.types import Pixel, TargetKind
 
@@ -166,8 +166,7 @@ def _spot_on(grounder: Grounder, space: Space, place: Place | None, find: FindSp
     places = Places.of_points(points)
     scores = np.ones(len(points))
     if isinstance(space.surface, Part) and isinstance(place, Surface):
-        for relation in surface_relations(space.surface):
-            scores *= relation_scores(relation, scene, places, [place])
+        scores = scores * part_scores(scene, places, place, space.surface)
     for constraint in space.constraints:
         scores = scores * grounder.holds(constraint, places)
         if scores.max() < LEAST_RELATION:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -12,6 +13,8 @@ from roborefer_vlm.backends.scene_graph.free_space import space_candidates
 from roborefer_vlm.backends.scene_graph.grammar import parse
 from roborefer_vlm.backends.scene_graph.matching import Matcher
 from roborefer_vlm.scenes.execution import Executor
+from roborefer_vlm.scenes.part_places import part_scores
+from roborefer_vlm.scenes.places import Places
 from roborefer_vlm.scenes.pointing import inner_pixel, region_pixel
 from roborefer_vlm.scenes.program import (
     Constraint,
@@ -21,6 +24,7 @@ from roborefer_vlm.scenes.program import (
     PartName,
     Quantifier,
     Request,
+    Side,
     Space,
     Thing,
     Viewer,
@@ -325,3 +329,28 @@ def test_row_that_is_too_short_has_no_such_member(text, kitchen):
 
     assert result.outcome is Outcome.NOTHING_FOUND
     assert "so there is no number" in result.text
+
+
+@pytest.mark.parametrize(
+    ("side", "axis", "sign"), [("far", 0, 1), ("left", 1, 1), ("right", 1, -1), ("back", 0, 1)]
+)
+def test_edge_of_a_table_is_the_one_on_that_side(side, axis, sign, kitchen):
+    [point] = execute(kitchen, f"a free spot along the {side} edge of the table").points
+
+    at = ground(kitchen, point.pixel)
+    assert sign * at[axis] > 0.35
+    assert abs(at[1 - axis]) < sign * at[axis]
+
+
+def test_both_edges_that_point_away_are_the_far_edge_of_a_table_askew(scene):
+    diamond = np.array([[0.5, 0.0], [0.0, 0.5], [-0.5, 0.0], [0.0, -0.5]])
+    view = scene()
+    [table] = view.surfaces
+    view = replace(view, surfaces=(replace(table, outline=diamond),))
+    far = Part(PartName.EDGE, Thing("table"), (Side.FAR,))
+    spots = Places.of_points(np.array([[0.23, 0.23, 0], [0.23, -0.23, 0], [-0.23, 0.23, 0]]))
+
+    scores = part_scores(view, spots, view.surfaces[0], far)
+
+    assert (scores[:2] > 0.5).all()
+    assert scores[2] < 0.2

@@ -12,6 +12,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO
 
+from roborefer_vlm.exceptions import ConfigurationError
+
 # What a run leaves of a file that it was writing when it was killed; the next one removes it.
 UNFINISHED = ".unfinished"
 
@@ -50,15 +52,26 @@ def tar_files(data: bytes) -> dict[str, bytes]:
             content = archive.extractfile(member)
             if content is not None:
                 files[member.name] = content.read()
+    # Without them a file that was cut off between two members looks whole.
+    if not data.endswith(bytes(2 * tarfile.BLOCKSIZE)):
+        raise tarfile.ReadError("its end is missing; it was cut off")
     return files
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for writing that appears under its name only when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Open a file for writing that appears under its name only when it is complete.
+
+    Raises:
+        ConfigurationError: There can be no such file.
+    """
     unfinished = path.with_name(path.name + UNFINISHED)
-    with unfinished.open("wb") as stream:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        opened = unfinished.open("wb")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error}") from error
+    with opened as stream:
         yield stream
         stream.flush()
         os.fsync(stream.fileno())
@@ -66,7 +79,11 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that appears under its name only when it is complete."""
+    """Write a file that appears under its name only when it is complete.
+
+    Raises:
+        ConfigurationError: There can be no such file.
+    """
     with whole_file(path) as stream:
         stream.write(data)
 

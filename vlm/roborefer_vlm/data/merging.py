@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
@@ -22,10 +22,10 @@ from roborefer_vlm.data.archives import whole_file
 from roborefer_vlm.data.reading import form_of, groups, shard_index
 from roborefer_vlm.data.report import read_report_file, write_report
 from roborefer_vlm.data.runner import Form
-from roborefer_vlm.data.shards import write_index
+from roborefer_vlm.data.shards import INDEX, write_index
 from roborefer_vlm.data.tally import Tally
 from roborefer_vlm.data.work import DEPTH, IMAGE
-from roborefer_vlm.exceptions import ConfigurationError
+from roborefer_vlm.exceptions import ConfigurationError, RecordError
 
 
 def merge(folders: Sequence[Path], out: Path, *, progress: bool = True) -> Tally:
@@ -46,13 +46,16 @@ def merge(folders: Sequence[Path], out: Path, *, progress: bool = True) -> Tally
     """
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
-        raise ConfigurationError(f"data sets are told apart by their names, but these are {names}")
+        raise ConfigurationError(
+            "data sets are told apart by the names of their folders, but these are"
+            f" {', '.join(names)}; rename folders until all differ"
+        )
     forms = {folder: form_of(folder) for folder in folders}
     if len(set(forms.values())) != 1:
         told = ", ".join(f"{folder}: {form.value}" for folder, form in forms.items())
         raise ConfigurationError(f"data sets of one form can be merged; these are {told}")
-    if out.exists() and any(out.iterdir()):
-        raise ConfigurationError(f"{out} is not empty")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ConfigurationError(f"{out} is no folder, or not empty; merge into a new one")
     pairs = list(zip(names, folders, strict=True))
     if forms[folders[0]] is Form.SHARDS:
         _merge_shards(pairs, out, progress)
@@ -73,7 +76,13 @@ def _merge_shards(pairs: Sequence[tuple[str, Path]], out: Path, progress: bool) 
     for name, folder in tqdm(pairs, unit="data set", disable=not progress):
         for shard in shard_index(folder):
             file = f"{name}-{shard['file']}"
-            _place(folder / shard["file"], out / file)
+            source = folder / shard["file"]
+            size = source.stat().st_size if source.is_file() else 0
+            if size != shard["bytes"]:
+                raise RecordError(
+                    str(source), "-", "", f"has {size} bytes; {INDEX} says {shard['bytes']}"
+                )
+            _place(source, out / file)
             index.append({**shard, "file": file})
     write_index(out, index)
 
@@ -82,12 +91,12 @@ def _merge_folders(pairs: Sequence[tuple[str, Path]], out: Path, progress: bool)
     with ExitStack() as files:
         lists: dict[str, IO[bytes]] = {}
         for name, folder in tqdm(pairs, unit="data set", disable=not progress):
-            for kind in (IMAGE, DEPTH):
-                for path in sorted((folder / kind).rglob("*")):
-                    if path.is_file():
-                        _place(path, out / kind / name / path.relative_to(folder / kind))
+            placed = {
+                kind: _place_all(folder / kind, out / kind / name) for kind in (IMAGE, DEPTH)
+            }
             for group, records in groups(folder):
                 for record in records:
+                    _check_pictures(record, placed, folder / f"{group}.json")
                     if group not in lists:
                         lists[group] = files.enter_context(whole_file(out / f"{group}.json"))
                         lists[group].write(b"[\n")
@@ -107,6 +116,23 @@ def _renamed(record: dict[str, Any], name: str) -> dict[str, Any]:
     if "turns" in record:
         changed["turns"] = [{**turn, "id": f"{name}/{turn['id']}"} for turn in record["turns"]]
     return changed
+
+
+def _place_all(source: Path, target: Path) -> set[str]:
+    """Place the files of a folder and return their names."""
+    names = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    for name in sorted(names):
+        _place(source / name, target / name)
+    return names
+
+
+def _check_pictures(record: dict[str, Any], placed: Mapping[str, set[str]], file: Path) -> None:
+    for kind, names in placed.items():
+        for picture in record.get(kind, ()):
+            if picture not in names:
+                raise RecordError(
+                    str(file), record["id"], kind, f"{file.parent / kind / picture} is missing"
+                )
 
 
 def _place(source: Path, target: Path) -> None:

@@ -14,7 +14,7 @@ stand alone, with their steps as text in `thinking` too.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,7 @@ from typing import Any
 from roborefer_vlm.data.examples import Example, Kind
 from roborefer_vlm.data.views import Shot
 from roborefer_vlm.exceptions import RecordError
+from roborefer_vlm.types import PerceptionType
 
 # As many as RefSpatial has at most.
 MOST_TURNS = 15
@@ -150,8 +151,12 @@ def record_of(one: Draft, images: Sequence[str], depths: Sequence[str]) -> dict[
     return record
 
 
-def questions_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+def questions_of(record: Mapping[str, Any], source: str = "record") -> list[dict[str, Any]]:
     """Return the questions of a record that this package wrote.
+
+    Args:
+        record: Its conversation has been checked, see `roborefer_vlm.record_files.spoken`.
+        source: File that it stands in, for messages.
 
     Returns:
         Per question: id, question, answer, kind, steps, point, facts, phrasing.
@@ -159,29 +164,70 @@ def questions_of(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises:
         RecordError: It is no such record.
     """
+    name = str(record.get("id"))
     said = record["conversations"]
     told = record.get("turns", [record])
+    if not isinstance(told, list) or not all(isinstance(one, Mapping) for one in told):
+        raise RecordError(source, name, "turns", "a list of objects is needed")
     if len(said) != 2 * len(told):
-        raise RecordError(
-            "record", str(record.get("id")), "turns", f"{len(told)} for {len(said)} sentences"
-        )
-    try:
-        return [
+        raise RecordError(source, name, "turns", f"{len(told)} for {len(said)} sentences")
+    questions = []
+    for one, human, gpt in zip(told, said[::2], said[1::2], strict=True):
+        for field, (fits, wanted) in _FIELDS.items():
+            if field not in one:
+                raise RecordError(source, name, field, "is missing")
+            if not fits(one[field]):
+                raise RecordError(
+                    source, name, field, f"is {one[field]!r:.80}; {wanted} is needed"
+                )
+        questions.append(
             {
-                "id": one["id"],
                 "question": human["value"],
                 "answer": gpt["value"],
                 **{field: one[field] for field in _FIELDS},
             }
-            for one, human, gpt in zip(told, said[::2], said[1::2], strict=True)
-        ]
-    except KeyError as error:
-        raise RecordError(
-            "record", str(record.get("id")), str(error.args[0]), "is missing"
-        ) from error
+        )
+    return questions
 
 
-_FIELDS = ("kind", "steps", "point", "facts", "phrasing")
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, list) and all(type(number) in (int, float) for number in value)
+
+
+def _is_point(value: object) -> bool:
+    if value is None:
+        return True
+    return (
+        isinstance(value, list)
+        and _are_numbers(value)
+        and len(value) == 2
+        and all(0 <= share <= 1 for share in value)
+    )
+
+
+def _are_steps(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(step, dict)
+        and step.get("perception") in list(PerceptionType)
+        and _is_text(step.get("target"))
+        and _are_numbers(step.get("value"))
+        for step in value
+    )
+
+
+# What is told of a question: how each field is recognised, and how that is said.
+_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "id": (_is_text, "a text"),
+    "kind": (lambda value: value in list(Kind), f"one of {', '.join(Kind)}"),
+    "steps": (_are_steps, "a list of perception, target and value (numbers)"),
+    "point": (_is_point, "x and y from 0 to 1, or null,"),
+    "facts": (lambda value: isinstance(value, dict), "an object"),
+    "phrasing": (_is_text, "a text"),
+}
 
 
 def _told(example: Example) -> dict[str, Any]:

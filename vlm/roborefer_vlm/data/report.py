@@ -49,14 +49,17 @@ def read_report_file(out: Path) -> dict[str, Any]:
     path = out / REPORT
     try:
         report = json.loads(path.read_text("utf-8"))
-        if not isinstance(report["counts"], dict) or not isinstance(report["run"], dict):
-            raise TypeError("'counts' and 'run' shall be objects")
+        if not isinstance(report["run"], dict):
+            raise TypeError("'run' shall be an object")
+        for labels in report["counts"].values():
+            if not all(type(count) is int for count in labels.values()):
+                raise TypeError("'counts' shall hold whole numbers by name and label")
     except FileNotFoundError as error:
         raise ConfigurationError(
             f"{out} has no {REPORT}, so it is no finished data set;"
             " the command that began it finishes it"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error!r}") from error
     return dict(report)
 

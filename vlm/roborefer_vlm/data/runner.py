@@ -115,8 +115,8 @@ def _claim(out: Path, work: Work, form: Form, settings: Mapping[str, Any]) -> No
     path = out / RUN
     if path.exists():
         try:
-            before = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
+            before = dict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise ConfigurationError(f"{path} cannot be read: {error}") from error
         changed = [key for key in described if before.get(key) != described[key]]
         if changed:
@@ -127,6 +127,8 @@ def _claim(out: Path, work: Work, form: Form, settings: Mapping[str, Any]) -> No
                 f"{out} holds another run ({told}); use another folder or the same settings"
             )
         return
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"{out} is a file; data are made in an empty folder or a new one")
     if out.exists() and any(not p.name.startswith(RUN) for p in out.iterdir()):
         raise ConfigurationError(
             f"{out} holds files and no {RUN}; data are made in an empty folder or a new one"

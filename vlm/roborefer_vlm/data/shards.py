@@ -26,6 +26,8 @@ from roborefer_vlm.data.work import DEPTH, IMAGE, Part
 from roborefer_vlm.exceptions import ConfigurationError
 
 INDEX = "shards.json"
+# How the member of a sample that holds its records ends.
+RECORDS_ENDING = "records.json"
 SHARD_BYTES = 256 * 1024 * 1024
 # A header and the padding of a member; an archive is padded to whole records.
 _BLOCK = tarfile.BLOCKSIZE
@@ -121,5 +123,5 @@ def _samples(part: Part) -> Iterator[tuple[int, dict[str, bytes]]]:
                 ending = Path(picture).suffix
                 members[f"{key}.{folder}{place}{ending}"] = part.files[f"{folder}/{picture}"]
         text = json.dumps(entries, ensure_ascii=False, allow_nan=False)
-        members[f"{key}.records.json"] = text.encode()
+        members[f"{key}.{RECORDS_ENDING}"] = text.encode()
         yield len(entries), members

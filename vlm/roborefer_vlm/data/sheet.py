@@ -15,7 +15,7 @@ import numpy as np
 from roborefer_vlm.data.reading import Stored
 from roborefer_vlm.data.records import questions_of
 from roborefer_vlm.drawing import annotate
-from roborefer_vlm.exceptions import ConfigurationError
+from roborefer_vlm.exceptions import ConfigurationError, PictureError, RecordError
 from roborefer_vlm.model.pictures import load_picture
 from roborefer_vlm.types import (
     Answer,
@@ -55,6 +55,7 @@ def choose(stored: Iterable[Stored], count: int, seed: int) -> list[Sample]:
 
     Raises:
         ConfigurationError: There is no record, or count is below 1.
+        RecordError: A record or a picture cannot be used.
     """
     if count < 1:
         raise ConfigurationError(f"a sheet of {count} samples shows nothing")
@@ -79,10 +80,14 @@ def choose(stored: Iterable[Stored], count: int, seed: int) -> list[Sample]:
             if place < len(best[kind]) and len(chosen) < count:
                 chosen.append((kind, *best[kind][place][2:]))
     chosen.sort(key=lambda entry: entry[0])
-    return [
-        Sample(tuple(load_picture(image) for image in one.images), question)
-        for _, one, question in chosen
-    ]
+    return [Sample(_pictures(one), question) for _, one, question in chosen]
+
+
+def _pictures(one: Stored) -> tuple[UInt8Array, ...]:
+    try:
+        return tuple(load_picture(image) for image in one.images)
+    except PictureError as error:
+        raise RecordError(one.group, one.record["id"], "image", str(error)) from error
 
 
 def sheet(samples: Sequence[Sample], columns: int = 5) -> UInt8Array:

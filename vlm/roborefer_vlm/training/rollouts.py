@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from roborefer_vlm.model.inputs import ModelInput
 from roborefer_vlm.model.network import RoboReferModel
 from roborefer_vlm.model.processor import Processor
 from roborefer_vlm.picture_files import Source, picture_size
+from roborefer_vlm.record_files import read_entries
 from roborefer_vlm.training.labels import IGNORED, Supervision
 from roborefer_vlm.training.rewards import Goal, Reward, RewardSettings, reward_of
 from roborefer_vlm.training.samples import Record, SpatialDataset
@@ -98,7 +97,7 @@ class TaskDataset(Dataset[Task]):
         self.samples = samples
         # All records of a data set stand in one file, whose form has been checked already.
         source = samples.records[0].source if samples.records else None
-        entries = json.loads(Path(source).read_text(encoding="utf-8")) if source else []
+        entries = read_entries(source) if source else []
         self._truths = [
             _read_truth(record, entry)
             for record, entry in zip(samples.records, entries, strict=True)

@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """From records of spatial data (as RefSpatial has them) to what the network learns from.
 
-A file is a JSON list. A record has `conversations`, a list of `{"from": "human" | "gpt", "value":
-text}` that begins with the human; `image`, a name or a list of names, unless it is text only; and
-`depth`, as many names as images, where it is read with depth. Other keys do not matter.
+The form of a file is that of `roborefer_vlm.record_files`. A record has `conversations`; `image`,
+unless it is text only; and `depth`, as many names as images, where it is read with depth. Other
+keys do not matter.
 The same file is usually read twice, with and without depth.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from roborefer_vlm.model.pictures import load_depth, load_picture
 from roborefer_vlm.model.processor import Processor
 from roborefer_vlm.model.prompt import PromptForm, Turn, build_content, clean_turn
 from roborefer_vlm.model.tokenizer import Piece
+from roborefer_vlm.record_files import picture_names, read_entries, spoken
 from roborefer_vlm.training.labels import Supervision, make_labels
 from roborefer_vlm.types import UInt8Array
 
@@ -174,66 +174,28 @@ def read_records(path: str | Path, *, with_depth: bool) -> list[Record]:
     Raises:
         RecordError: The file is no list of records, or a record lacks something.
     """
-    try:
-        entries = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise RecordError(str(path), "-", "", f"the file cannot be read: {error}") from error
-    if not isinstance(entries, list):
-        raise RecordError(
-            str(path), "-", "", f"the file holds a {type(entries).__name__}; a list is needed"
-        )
     return [
-        _read_record(str(path), place, entry, with_depth) for place, entry in enumerate(entries)
+        _read_record(str(path), place, entry, with_depth)
+        for place, entry in enumerate(read_entries(path))
     ]
 
 
-def _read_record(source: str, place: int, entry: Any, with_depth: bool) -> Record:
-    if not isinstance(entry, dict):
-        raise RecordError(source, f"#{place}", "", f"is a {type(entry).__name__}, not an object")
+def _read_record(source: str, place: int, entry: dict[str, Any], with_depth: bool) -> Record:
     name = str(entry.get("id", f"#{place}"))
-    images = _names(source, name, "image", entry.get("image"))
+    images = picture_names(source, name, "image", entry.get("image"))
     depths: tuple[str, ...] = ()
     if with_depth:
-        depths = _names(source, name, "depth", entry.get("depth"))
+        depths = picture_names(source, name, "depth", entry.get("depth"))
         if len(depths) != len(images):
             raise RecordError(
                 source, name, "depth", f"{len(depths)} names for {len(images)} images"
             )
-    turns = entry.get("conversations")
-    if not isinstance(turns, list) or not turns or len(turns) % 2:
-        raise RecordError(
-            source, name, "conversations", "a list of human and gpt, in turns, is needed"
-        )
-    texts = tuple(_text(source, name, number, turn) for number, turn in enumerate(turns))
+    said = spoken(source, name, entry.get("conversations"))
+    texts = tuple(clean_turn(text) for text in said)
+    for number, text in enumerate(texts):
+        if not text and number % 2:
+            raise RecordError(source, name, f"conversations[{number}]", "the answer is empty")
     return Record(source, name, images, depths, texts)
-
-
-def _text(source: str, name: str, number: int, turn: Any) -> str:
-    field = f"conversations[{number}]"
-    speaker = ("human", "gpt")[number % 2]
-    if not isinstance(turn, dict) or turn.get("from") != speaker:
-        raise RecordError(source, name, field, f"an entry from '{speaker}' is needed")
-    value = turn.get("value")
-    if not isinstance(value, str):
-        raise RecordError(source, name, field, "'value' is no text")
-    text = clean_turn(value)
-    if not text and speaker == "gpt":
-        raise RecordError(source, name, field, "the answer is empty")
-    return text
-
-
-def _names(source: str, name: str, field: str, value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    names = value if isinstance(value, list) else [value]
-    for entry in names:
-        if not isinstance(entry, str) or not entry:
-            raise RecordError(source, name, field, f"{entry!r:.80} is no file name")
-        # A data set from elsewhere must not read files outside its folder.
-        path = PurePosixPath(entry)
-        if path.is_absolute() or ".." in path.parts:
-            raise RecordError(source, name, field, f"'{entry}' leads out of the folder")
-    return tuple(names)
 
 
 def _load(record: Record, field: str, place: int, folder: Path) -> UInt8Array:

@@ -161,7 +161,7 @@ def _make(args: argparse.Namespace) -> None:
         raise ConfigurationError(f"--most is {args.most}; 1 or more is right")
     source, settings = _source(args)
     phrasings = Phrasings.HELD_OUT if args.held_out else Phrasings.TRAINING
-    makers = makers_of(None if args.kinds is None else args.kinds.split(","), args.chains)
+    makers = makers_of(None if args.kinds is None else _words(args.kinds), args.chains)
     settings = {**settings, "chains": args.chains}
     work = Work(
         source,
@@ -187,7 +187,7 @@ def _source(args: argparse.Namespace) -> tuple[Source, Mapping[str, Any]]:
     """Return the source that was named, and what its shots depend on besides its name."""
     from roborefer_vlm.data.sources.opening import PhotographModels, open_source
 
-    labels = tuple(label.strip() for label in args.labels.split(",")) if args.labels else ()
+    labels = _words(args.labels) if args.labels else ()
     models = PhotographModels(
         args.detector, args.masks, args.depth_model, args.caption_model, labels, args.device
     )
@@ -200,6 +200,11 @@ def _source(args: argparse.Namespace) -> tuple[Source, Mapping[str, Any]]:
         held_out=args.held_out,
         models=models,
     )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """Return what stands between commas."""
+    return tuple(word.strip() for word in text.split(","))
 
 
 def _report(args: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: RoboRefer for ROS 2 contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: point, serve, bench, train, doctor.
+"""The command line: one module of this package per command.
 
 Only the standard library is imported before the arguments are known to be right, so that help
 and mistakes are answered at once.

@@ -29,7 +29,7 @@ def makers_of(kinds: Sequence[str] | None = None, chain_form: str = "sft") -> tu
     """Return the makers of some kinds, in their usual order, or all.
 
     Args:
-        kinds: Values of `Kind`; None: every kind.
+        kinds: Values of `Kind`, in any order; None: every kind.
         chain_form: How chains are written: "sft", or "rft" with tags around thoughts and answer.
 
     Raises:

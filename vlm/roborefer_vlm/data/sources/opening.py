@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,11 @@ def open_source(
         ConfigurationError: The source is unknown, or a setting does not suit it.
     """
     name, _, folder = spec.partition(":")
+    models = models or PhotographModels()
+    if name != PHOTOGRAPHS and replace(models, device="") != PhotographModels(device=""):
+        raise ConfigurationError(
+            f"source '{spec}' needs no models and no labels; they are for {PHOTOGRAPHS}:DIR"
+        )
     if count is not None and count < 1:
         raise ConfigurationError(f"{count} scenes are asked for; 1 or more is right")
     if name == SIMULATOR and not folder:
@@ -134,7 +139,6 @@ def open_source(
     if name == PHOTOGRAPHS:
         if views != 1:
             raise ConfigurationError(f"a photograph is 1 view, not {views}")
-        models = models or PhotographModels()
         source = models.open(Path(folder))
         told |= {**asdict(models), "labels": list(models.labels)}
     else:

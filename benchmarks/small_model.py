@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small RoboRefer trained from nothing through all stages, and what it scores on our benchmark.
 
-    python benchmarks/small_model.py [--quick] [--json FILE] [--work DIR] [--minutes N]
+    python benchmarks/small_model.py [--scale full|cpu] [--quick] [--json FILE] [--work DIR]
+        [--minutes N]
 
 Pieces, each in a folder of --work, so that a run goes on where it was stopped:
 
-    data        simulated tables of the training split, with questions and chains
+    data        simulated tables of the training split, with questions for things and places
+    chains      other tables, with questions answered step by step
     start       a network with random weights and its tokenizer
     colour      SFT on pictures alone, the stand-in for a language model that knows pictures
     align       depth projector only, RGB-D
@@ -21,8 +23,13 @@ program ends with code 75, and the same command goes on. A shell loop trains to 
     until python benchmarks/small_model.py --minutes 9 --json small_model.json
     do [ $? = 75 ] || break; done
 
---quick is a toy, some minutes on two cores: a network of 0.8 million weights and a few hundred
-questions, which shows that everything runs and is no measure of what can be learnt.
+Scales: `full` is for a GPU and what is meant by the small model. `cpu`, taken where torch sees no
+GPU, is what about half an hour of a processor allows: a narrow network, small pictures, short
+phrases. --quick is a toy, some minutes on two cores: a few hundred questions, which show that
+everything runs and are no measure of what can be learnt.
+
+Both SFT and RFT are asked alike: for the point alone, and step by step (`..._steps_...`, with
+depth), which is what the rewards were for.
 """
 
 from __future__ import annotations
@@ -35,21 +42,23 @@ import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from _small_plans import SCALES, Plainly, Plan
 from roborefer_vlm.backends.base import Engine
 from roborefer_vlm.backends.registry import create_engine
-from roborefer_vlm.data.examples import Kind, Wish
+from roborefer_vlm.data.examples import Kind, Maker, Wish
 from roborefer_vlm.data.processes import Processes
 from roborefer_vlm.data.questions.chain import ChainForm, ChainMaker
 from roborefer_vlm.data.questions.location import LocationMaker
 from roborefer_vlm.data.questions.placement import PlacementMaker
 from roborefer_vlm.data.runner import run
-from roborefer_vlm.data.sim_bench import Sizes, write_sim_bench
+from roborefer_vlm.data.sim_bench import write_sim_bench
 from roborefer_vlm.data.sources.simulator import SimulatorSource
+from roborefer_vlm.data.sources.simulator_settings import SimulatorSettings
 from roborefer_vlm.data.work import Work
 from roborefer_vlm.evaluation.benchmarks import load_benchmark
 from roborefer_vlm.evaluation.prompts import Wording
@@ -68,29 +77,10 @@ AGAIN = 75
 SEED = 11
 # The wording that chains are asked with in training.
 REASON = " Reason step by step."
+# What rules make of the same questions, with colours alone and with names of things.
+RULES = {"scene_graph_sim": "scene_graph", "scene_graph_namer_sim": "scene_graph?namer=tabletop"}
 PARTS = ("location", "placement", "unseen")
 FILES = ("reasoning_template_qa", "vacant_qa", "chain_qa")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How much is made and learnt."""
-
-    shape: str
-    scenes: int
-    colour: int
-    align: int
-    sft: int
-    rft: int
-    samples: int
-    answers: int
-    tokens: int
-    sizes: Sizes
-    timed: int
-
-
-FULL = Plan("small", 60_000, 20_000, 2_000, 60_000, 2_000, 32, 8, 200, Sizes(), 50)
-QUICK = Plan("toy", 60, 60, 15, 60, 4, 8, 3, 48, Sizes(6, 6, 6), 5)
 
 
 def main() -> int:
@@ -98,16 +88,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
+    parser.add_argument("--scale", choices=("full", "cpu"), help="default: full with a GPU")
     parser.add_argument("--quick", action="store_true", help="a toy, some minutes on two cores")
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--work", type=Path, help="folder of all pieces")
     parser.add_argument("--minutes", type=float, help="longest piece of training")
     parser.add_argument("--checkpoint", type=Path, help="score this one as SFT, train nothing")
     arguments = parser.parse_args()
-    plan = QUICK if arguments.quick else FULL
-    work = arguments.work or ROOT / "out" / (
-        "small_model_quick" if arguments.quick else "small_model"
-    )
+    scale = "quick" if arguments.quick else arguments.scale
+    if scale is None:
+        scale = "full" if torch.cuda.is_available() else "cpu"
+        print(f"--scale {scale}, for torch sees {'a' if scale == 'full' else 'no'} GPU")
+    plan = SCALES[scale]
+    work = arguments.work or ROOT / "out" / f"small_model_{scale}"
     work.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0]
     if arguments.checkpoint:
@@ -122,23 +115,26 @@ def main() -> int:
     for name, value in figures.items():
         print(f"{name:32} {value:8.2f}")
     if arguments.json:
-        report = {**figures, "conditions": conditions(arguments.quick, plan, load)}
+        report = {**figures, "conditions": conditions(scale, plan, load)}
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0
 
 
-def conditions(quick: bool, plan: Plan, load: float) -> dict[str, Any]:
+def conditions(scale: str, plan: Plan, load: float) -> dict[str, Any]:
     """Return what the figures depend on."""
     gpu = torch.cuda.is_available()
     return {
-        "quick": quick,
+        "quick": scale == "quick",
+        "scale": scale,
         "device": torch.cuda.get_device_name() if gpu else "cpu",
         "cores": os.cpu_count(),
         "load_before": round(load, 2),
         "shape": plan.shape,
         "scenes": plan.scenes,
+        "chain_scenes": plan.chain_scenes,
         "steps": {name: getattr(plan, name) for name in ("colour", "align", "sft", "rft")},
-        "samples_per_step": plan.samples,
+        "records_per_step": plan.samples,
+        "answers_per_step_of_rft": plan.questions * plan.answers,
         "questions": vars(plan.sizes),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -147,36 +143,60 @@ def conditions(quick: bool, plan: Plan, load: float) -> dict[str, Any]:
 
 def make_data(work: Path, plan: Plan) -> None:
     """Make training data; nothing is done where it is finished."""
-    makers = (LocationMaker(), PlacementMaker(), ChainMaker(ChainForm.RFT))
-    wishes = {Kind.LOCATION: Wish(4), Kind.PLACEMENT: Wish(3), Kind.CHAIN: Wish(3)}
-    source = SimulatorSource(SEED, plan.scenes)
-    # One question per record, so that each can be drawn on its own.
-    job = Work(source, makers, SEED, wishes, most_turns=1)
-    run(job, work / "data", spread=Processes(1 if plan is QUICK else os.cpu_count() or 1))
+    columns, rows = plan.picture
+    settings = SimulatorSettings(width=columns, height=rows)
+    # More processes on few cores would only take turns.
+    spread = Processes(max(1, (os.cpu_count() or 1) // 2))
+    things: Maker = LocationMaker(plan.location_steps)
+    places: Maker = PlacementMaker()
+    if not plan.suffix:
+        things, places = Plainly(things), Plainly(places)
+    wishes = {
+        Kind.LOCATION: Wish(plan.location),
+        Kind.PLACEMENT: Wish(plan.placement),
+        Kind.CHAIN: Wish(3),
+    }
+    source = SimulatorSource(SEED, plan.scenes, settings=settings)
+    job = Work(source, (things, places), SEED, wishes, most_turns=plan.turns)
+    run(job, work / "data", spread=spread)
+    # Rewards are for one answer, so each chain is a record of its own.
+    source = SimulatorSource(SEED + 1, plan.chain_scenes, settings=settings)
+    chains = (ChainMaker(ChainForm.RFT, plan.chain_steps),)
+    run(Work(source, chains, SEED, wishes, most_turns=1), work / "chains", spread=spread)
 
 
 def train(work: Path, plan: Plan, minutes: float | None) -> bool:
     """Do all stages that are not finished; tell whether all are."""
-    records = [work / "data" / f"{name}.json" for name in FILES]
+    folders = [work / "data", work / "data", work / "chains"]
+    records = [folder / f"{name}.json" for folder, name in zip(folders, FILES, strict=True)]
     start = work / "start"
     if not start.exists():
         texts = [text for path in records for text in texts_of(path)]
         new_small(start, SHAPES[plan.shape], texts=texts, seed=SEED)
     on_gpu = torch.cuda.is_available()
     model = {"precision": "bfloat16" if on_gpu else "float32", "gradient_checkpointing": False}
-    images, depths = str(work / "data" / "image"), str(work / "data" / "depth")
-    colour = [{"records": str(path), "images": images} for path in records]
-    both = [{**one, "depths": depths} for one in colour]
+    colour = [
+        {"records": str(path), "images": str(folder / "image")}
+        for folder, path in zip(folders, records, strict=True)
+    ]
+    both = [
+        {**one, "depths": str(folder / "depth")}
+        for one, folder in zip(colour, folders, strict=True)
+    ]
     mixed = [{**one, "also_without": True} for one in both]
-    batch = {"samples": plan.samples, "packing": False, "workers": 8 if on_gpu else 0}
-    optimizer = {"learning_rate": 1e-3, "weight_decay": 0.01, "clip": 1.0}
-    every = {"interval": 200, "keep": 1}
-    common: dict[str, Any] = {"seed": SEED, "checkpoints": every}
+    batch = {
+        "samples": plan.samples,
+        "packing": not on_gpu,
+        "workers": 8 if on_gpu else 0,
+    }
+    optimizer = {"learning_rate": plan.rate, "weight_decay": 0.01, "clip": 1.0}
+    every = {"interval": plan.interval, "keep": 1}
+    common: dict[str, Any] = {"seed": SEED, "checkpoints": every, "log_interval": 10}
     stages = {
         "colour": {
             "stage": "sft",
             "model": {**model, "path": str(start)},
-            "data": colour,
+            "data": colour[: plan.colour_files],
             "optimizer": optimizer,
             "batch": {**batch, "steps": plan.colour},
         },
@@ -195,16 +215,16 @@ def train(work: Path, plan: Plan, minutes: float | None) -> bool:
             "stage": "sft",
             "model": {**model, "path": str(work / "align" / "model")},
             "data": mixed,
-            "optimizer": {**optimizer, "learning_rate": 5e-4},
+            "optimizer": {**optimizer, "learning_rate": plan.sft_rate},
             "batch": {**batch, "steps": plan.sft},
         },
         "rft": {
             "stage": "rft",
             "model": {**model, "path": str(work / "sft" / "model")},
             "data": mixed[-1:],
-            "optimizer": {"learning_rate": 2e-5, "clip": 1.0},
+            "optimizer": {"learning_rate": plan.rft_rate, "clip": 1.0},
             "draw": {
-                "questions": max(1, plan.samples // 4),
+                "questions": plan.questions,
                 "steps": plan.rft,
                 "max_new_tokens": plan.tokens,
             },
@@ -212,13 +232,14 @@ def train(work: Path, plan: Plan, minutes: float | None) -> bool:
         },
     }
     for name, stage in stages.items():
-        if not _train_one(work / name, {**common, **stage, "output": str(work / name)}, minutes):
+        table = {**common, **stage, "output": str(work / name)}
+        if not _train_one(work / name, table, minutes):
             return False
     return True
 
 
 def _train_one(folder: Path, table: dict[str, Any], minutes: float | None) -> bool:
-    """Train one stage in a process of its own; tell whether it came to its end."""
+    """Train one stage in processes of its own; tell whether it came to its end."""
     if (folder / "model").is_dir():
         return True
     config = folder.with_suffix(".toml")
@@ -268,23 +289,29 @@ def score(work: Path, plan: Plan, stages: dict[str, Path]) -> dict[str, float]:
     benchmark = load_benchmark("sim", place)
     figures: dict[str, float] = {}
     for stage, path in stages.items():
-        # Both have learnt direct answers and chains; rewards have seen chains only.
-        words, wording = (REASON, Wording.PLAIN) if stage == "rft" else ("", Wording.SUFFIX)
-        engine = create_engine(f"roborefer:{path}", append_suffix=stage != "rft")
+        engine = create_engine(f"roborefer:{path}", append_suffix=plan.suffix)
+        wording = Wording.SUFFIX if plan.suffix else Wording.PLAIN
         for depth in (False, True):
             name = f"small_{stage}_{'rgbd' if depth else 'rgb'}"
             settings = RunSettings(wording, use_depth=depth, max_new_tokens=plan.tokens)
-            figures |= _scores(work, name, benchmark, Asked(engine, words), settings)
+            figures |= _scores(work, name, benchmark, Asked(engine, ""), settings)
         if stage == "sft":
             figures["small_query_s"] = _query_time(benchmark, engine, plan)
+        engine.close()
+        engine = create_engine(f"roborefer:{path}", append_suffix=False)
+        settings = RunSettings(Wording.PLAIN, max_new_tokens=plan.tokens)
+        figures |= _scores(
+            work, f"small_{stage}_steps_rgbd", benchmark, Asked(engine, REASON), settings
+        )
         engine.close()
     figures["small_weights_mb"] = (
         sum(file.stat().st_size for file in list(stages.values())[-1].rglob("*.safetensors")) / 1e6
     )
-    engine = create_engine("scene_graph")
-    settings = RunSettings(Wording.PLAIN)
-    figures |= _scores(work, "scene_graph_sim", benchmark, Asked(engine, ""), settings)
-    engine.close()
+    for name, spec in RULES.items():
+        engine = create_engine(spec)
+        settings = RunSettings(Wording.PLAIN)
+        figures |= _scores(work, name, benchmark, Asked(engine, ""), settings)
+        engine.close()
     return figures
 
 

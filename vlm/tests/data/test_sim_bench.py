@@ -22,7 +22,7 @@ from roborefer_vlm.exceptions import ConfigurationError
 
 pytest.importorskip("roborefer_sim")
 
-SIZES = Sizes(1, 2, 2)
+SIZES = Sizes(1, 1, 2)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_every_part_has_its_questions_with_masks_depth_and_camera(bench: Path) -
     benchmark = load_benchmark("sim", bench)
 
     counts = [sum(q.category == part.lower() for q in benchmark.questions) for part in PARTS]
-    assert counts == [1, 2, 2]
+    assert counts == [1, 1, 2]
     for question in benchmark.questions:
         query = question.query(question.prompt)
         assert query.depth_m is not None
@@ -85,14 +85,14 @@ def test_a_part_without_questions_is_refused() -> None:
 @pytest.fixture(scope="module")
 def asked() -> list[tuple[View, Example]]:
     """Return placement questions about a few scenes."""
-    settings = SimulatorSettings(split=SceneSplit.HELD_OUT)
-    source = SimulatorSource(3, 6, settings=settings)
+    settings = SimulatorSettings(width=320, height=240, split=SceneSplit.HELD_OUT)
+    source = SimulatorSource(3, 5, settings=settings)
     (maker,) = makers_of([Kind.PLACEMENT.value])
     found = []
     for index in range(len(source)):
         shot = source.shot(index)
         rng = np.random.default_rng(index)
-        for example in maker.make(shot, rng, Wish(6, Phrasings.TRAINING)):
+        for example in maker.make(shot, rng, Wish(4, Phrasings.TRAINING)):
             if isinstance(example, Example):
                 found.append((shot.views[0], example))
     source.close()

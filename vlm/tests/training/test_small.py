@@ -107,6 +107,18 @@ def test_same_seed_gives_the_same_weights_and_another_one_others(tmp_path: Path)
     assert not torch.equal(first, weights("c", 2))
 
 
+def test_new_towers_know_which_patches_are_neighbours(toy: Path) -> None:
+    network = load_checkpoint(toy)
+    for tower in (network.vision_tower, network.depth_tower):
+        table = tower.vision_model.embeddings.position_embedding.weight.float()
+        grid = tower.config.grid
+        apart = torch.cdist(table, table).fill_diagonal_(float("inf"))
+        for place, nearest in enumerate(apart.argmin(dim=1).tolist()):
+            row, column = divmod(place, grid)
+            other_row, other_column = divmod(nearest, grid)
+            assert abs(row - other_row) + abs(column - other_column) == 1
+
+
 def test_the_one_that_ships_is_below_60_mb() -> None:
     tokenizer = learn_tokenizer(["Point to the red mug."], 300)
     shape = SmallShape()

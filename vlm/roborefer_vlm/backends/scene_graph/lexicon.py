@@ -23,6 +23,7 @@ class Noun:
     Attributes:
         name: Canonical name.
         kinds: Everything it is, itself included, to the most general.
+        loosely: What else it is called where nothing fits that name better.
         held_in: Containers that it is sold or kept in, the most usual one first.
         shape: How it usually looks: box, cylinder, ball, flat, long, bowl; or "".
         size: Shortest and longest usual length of its longest side, metres.
@@ -45,6 +46,7 @@ class Noun:
     surface: bool = False
     faced: bool = False
     looks: frozenset[str] = frozenset()
+    loosely: frozenset[str] = frozenset()
 
 
 class Phrases:
@@ -134,6 +136,7 @@ class Lexicon:
                 entry.get("surface", False),
                 entry.get("faced", False),
                 frozenset(entry.get("looks", ())),
+                frozenset(entry.get("loosely", ())),
             )
             for text in (name, *entry.get("also", ())):
                 self._by_words.setdefault(_key(text), []).append(name)

@@ -23,6 +23,8 @@ EXACT = 1.0
 KIND = 0.88
 MORE_GENERAL = 0.6
 ALIKE = 0.4
+# Too little to stand in one row with what the name fits: a cup beside a bowl is no dish.
+LOOSELY = 0.42
 SAME_BROAD_KIND = 0.08
 UNRELATED = 0.03
 # A name that tells nothing: looks decide, and less surely than a name.
@@ -145,7 +147,7 @@ class Naming:
     def _pair(self, wanted: Noun, have: Noun) -> float:
         if wanted.name in have.kinds:
             return KIND
-        best = 0.0
+        best = LOOSELY if wanted.name in have.loosely else 0.0
         for rank, container in enumerate(have.held_in):
             kinds = {k for noun in self.words.noun(container) for k in noun.kinds}
             if wanted.name in kinds | {container}:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 from roborefer_vlm.backends.scene_graph.grammar import parse
 from roborefer_vlm.backends.scene_graph.matching import Matcher
+from roborefer_vlm.scenes.grounding import IN_GROUP, LEAST_MATCH
 from roborefer_vlm.scenes.program import OrderKey
 
 FITS, FAILS = 0.5, 0.2
@@ -178,3 +179,29 @@ def test_open_thing_has_no_lid_more_likely_than_a_closed_one(thing):
 
     assert score("the container with a lid", tub) > score("the container with a lid", cup)
     assert score("the container without a lid", tub) < score("the container without a lid", cup)
+
+
+def test_colour_that_is_mixed_up_stands_in_no_row_with_the_real_one(thing):
+    yellow = thing(1, "banana", 0, 0, colors={"yellow": 0.98})
+    green = thing(2, "banana", 0, 0, colors={"green": 0.97})
+
+    assert score("the green banana", yellow) < IN_GROUP * score("the green banana", green)
+    assert score("the green banana", yellow) > LEAST_MATCH
+
+
+def test_cup_is_a_dish_only_where_no_dish_is(thing):
+    cup, bowl, ball = thing(1, "cup", 0, 0), thing(2, "bowl", 0, 0), thing(3, "ball", 0, 0)
+
+    assert LEAST_MATCH < score("the dish", cup) < IN_GROUP * score("the dish", bowl)
+    assert score("the dish", ball) < LEAST_MATCH
+
+
+def test_bottle_and_can_may_be_what_is_called_a_drink(thing):
+    for name in ("bottle", "can", "soda can"):
+        assert score("the drink", thing(1, name, 0, 0)) >= FITS, name
+    assert score("the drink", thing(1, "mug", 0, 0)) < FAILS
+
+
+def test_dish_sponge_is_a_sponge(thing):
+    assert score("the dish sponge", thing(1, "sponge", 0, 0)) >= FITS
+    assert score("the dish sponge", thing(1, "bowl", 0, 0)) < FAILS

@@ -13,6 +13,9 @@ ENOUGH = 0.4
 # What a word for a thing of another look is worth; not nothing, for colours are measured badly.
 CONTRADICTED = 0.08
 NEUTRAL = 0.6
+# How much a colour counts for one that is mixed up with it: a thing all of such a colour is meant
+# where nothing fits better, and does not stand in one row with those that have the colour.
+MIXED_UP = 0.16
 
 # Per quality the measured words that confirm it, and those that speak against it.
 _QUALITIES: dict[str, tuple[frozenset[str], frozenset[str]]] = {
@@ -70,7 +73,7 @@ class Looks:
             return 0.2 if named else NEUTRAL
         near = {n for basic in wanted for n in self.words.color_neighbours[basic]} - wanted
         share = sum(thing.colors.get(basic, 0.0) for basic in wanted)
-        share += 0.35 * sum(thing.colors.get(basic, 0.0) for basic in near)
+        share += MIXED_UP * sum(thing.colors.get(basic, 0.0) for basic in near)
         score = CONTRADICTED + (1 - CONTRADICTED) * min(1.0, share * shared_by / ENOUGH)
         return score * 0.5 if named else score
 

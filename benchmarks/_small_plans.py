@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -42,6 +42,7 @@ class Plan:
         questions: Questions of a step of reinforcement.
         answers: Answers to each.
         tokens: Most tokens of an answer.
+        ask_steps: Whether the benchmark is asked step by step as well.
         sizes: Of RoboRefer-Sim-Bench.
         timed: Queries that are timed.
     """
@@ -69,6 +70,7 @@ class Plan:
     questions: int
     answers: int
     tokens: int
+    ask_steps: bool
     sizes: Sizes
     timed: int
 
@@ -79,21 +81,37 @@ _CHAIN_STEPS = (0.1, 0.35, 0.2, 0.2, 0.15)
 FULL = Plan(
     "small", (640, 480), 60_000, 60_000, 4, 3, 1, _LOCATION_STEPS, _CHAIN_STEPS, True,
     colour=20_000, colour_files=3, align=2_000, sft=60_000, rft=2_000, interval=200, samples=32,
-    rate=1e-3, sft_rate=5e-4, rft_rate=2e-5, questions=8, answers=8, tokens=200,
+    rate=1e-3, sft_rate=5e-4, rft_rate=2e-5, questions=8, answers=8, tokens=200, ask_steps=True,
     sizes=Sizes(), timed=50,
 )  # fmt: skip
 # Half an hour of one core: pictures of 320 pixels, short phrases, many questions per picture.
 CPU = Plan(
-    "tiny", (320, 240), 2_400, 160, 10, 1, 10, (0.8, 0.2, 0, 0, 0), (0.5, 0.5, 0, 0, 0), False,
-    colour=650, colour_files=1, align=15, sft=110, rft=6, interval=50, samples=8, rate=3e-3,
-    sft_rate=1e-3, rft_rate=5e-5, questions=3, answers=6, tokens=96, sizes=Sizes(), timed=20,
+    "tiny", (320, 240), 6_000, 400, 10, 1, 10, (0.8, 0.2, 0, 0, 0), (0.5, 0.5, 0, 0, 0), False,
+    colour=6_000, colour_files=1, align=100, sft=2_500, rft=60, interval=50, samples=8, rate=3e-3,
+    sft_rate=1e-3, rft_rate=5e-5, questions=3, answers=6, tokens=96, ask_steps=False,
+    sizes=Sizes(), timed=20,
 )  # fmt: skip
 QUICK = Plan(
     "toy", (320, 240), 60, 60, 4, 3, 1, _LOCATION_STEPS, _CHAIN_STEPS, True,
     colour=60, colour_files=3, align=15, sft=60, rft=4, interval=200, samples=8, rate=1e-3,
-    sft_rate=5e-4, rft_rate=2e-5, questions=2, answers=3, tokens=48, sizes=Sizes(6, 6, 6), timed=5,
+    sft_rate=5e-4, rft_rate=2e-5, questions=2, answers=3, tokens=48, ask_steps=True,
+    sizes=Sizes(6, 6, 6), timed=5,
 )  # fmt: skip
 SCALES = {"full": FULL, "cpu": CPU, "quick": QUICK}
+
+
+def changed(plan: Plan, changes: Sequence[str]) -> Plan:
+    """Return a plan with other numbers, each given as NAME=NUMBER.
+
+    Raises:
+        ValueError: That is no whole number of the plan.
+    """
+    for change in changes:
+        name, _, value = change.partition("=")
+        if not isinstance(getattr(plan, name, None), int) or not value.isdecimal():
+            raise ValueError(f"{change!r} is no whole number of a plan, such as colour=650")
+        plan = replace(plan, **{name: int(value)})
+    return plan
 
 
 @dataclass(frozen=True)

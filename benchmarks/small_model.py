@@ -4,7 +4,7 @@
 """A small RoboRefer trained from nothing through all stages, and what it scores on our benchmark.
 
     python benchmarks/small_model.py [--scale full|cpu] [--quick] [--json FILE] [--work DIR]
-        [--minutes N]
+        [--set NAME=NUMBER ...] [--minutes N]
 
 Pieces, each in a folder of --work, so that a run goes on where it was stopped:
 
@@ -17,19 +17,21 @@ Pieces, each in a folder of --work, so that a run goes on where it was stopped:
     rft         GRPO on the chains
     bench       RoboRefer-Sim-Bench, and the answers of every engine
 
-With --minutes N no piece of training runs longer than that; it keeps its last checkpoint, the
-program ends with code 75, and the same command goes on. A shell loop trains to the end:
+With --minutes N no piece of data or training runs longer than that; what is made is kept, as is
+the last checkpoint, the program ends with code 75, and the same command goes on. A shell loop
+trains to the end:
 
     until python benchmarks/small_model.py --minutes 9 --json small_model.json
     do [ $? = 75 ] || break; done
 
 Scales: `full` is for a GPU and what is meant by the small model. `cpu`, taken where torch sees no
 GPU, is what about half an hour of a processor allows: a narrow network, small pictures, short
-phrases. --quick is a toy, some minutes on two cores: a few hundred questions, which show that
-everything runs and are no measure of what can be learnt.
+phrases; on a busy machine do less of it, such as --set colour=650. --quick is a toy, some minutes
+on two cores: a few hundred questions, which show that everything runs and are no measure of what
+can be learnt.
 
 Both SFT and RFT are asked alike: for the point alone, and step by step (`..._steps_...`, with
-depth), which is what the rewards were for.
+depth), which is what the rewards were for; at the scale of a CPU for the point alone.
 """
 
 from __future__ import annotations
@@ -43,11 +45,13 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from _small_plans import SCALES, Plainly, Plan
+from _small_plans import SCALES, Plainly, Plan, changed
 from roborefer_vlm.backends.base import Engine
 from roborefer_vlm.backends.registry import create_engine
 from roborefer_vlm.data.examples import Kind, Maker, Wish
@@ -62,10 +66,11 @@ from roborefer_vlm.data.sources.simulator_settings import SimulatorSettings
 from roborefer_vlm.data.work import Work
 from roborefer_vlm.evaluation.benchmarks import load_benchmark
 from roborefer_vlm.evaluation.prompts import Wording
-from roborefer_vlm.evaluation.records import Benchmark
+from roborefer_vlm.evaluation.records import Area, Benchmark
 from roborefer_vlm.evaluation.results import ResultLog
 from roborefer_vlm.evaluation.runner import RunSettings, run_benchmark, run_config
 from roborefer_vlm.evaluation.scoring.score import score_run
+from roborefer_vlm.evaluation.scoring.truth import DecodedArea
 from roborefer_vlm.evaluation.summary import summarise
 from roborefer_vlm.training.small import SHAPES, new_small, texts_of
 from roborefer_vlm.types import Answer, Query
@@ -93,21 +98,24 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures there")
     parser.add_argument("--work", type=Path, help="folder of all pieces")
     parser.add_argument("--minutes", type=float, help="longest piece of training")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=NUMBER", help="other than the scale's"
+    )
     parser.add_argument("--checkpoint", type=Path, help="score this one as SFT, train nothing")
     arguments = parser.parse_args()
     scale = "quick" if arguments.quick else arguments.scale
     if scale is None:
         scale = "full" if torch.cuda.is_available() else "cpu"
         print(f"--scale {scale}, for torch sees {'a' if scale == 'full' else 'no'} GPU")
-    plan = SCALES[scale]
+    plan = changed(SCALES[scale], arguments.set)
     work = arguments.work or ROOT / "out" / f"small_model_{scale}"
     work.mkdir(parents=True, exist_ok=True)
     load = os.getloadavg()[0]
     if arguments.checkpoint:
         stages = {"sft": arguments.checkpoint}
     else:
-        make_data(work, plan)
-        if not train(work, plan, arguments.minutes):
+        minutes = arguments.minutes
+        if not (make_data_within(work, plan, minutes) and train(work, plan, minutes)):
             print(f"not finished; the same command goes on in {work}", file=sys.stderr)
             return AGAIN
         stages = {"sft": work / "sft" / "model", "rft": work / "rft" / "model"}
@@ -163,6 +171,23 @@ def make_data(work: Path, plan: Plan) -> None:
     source = SimulatorSource(SEED + 1, plan.chain_scenes, settings=settings)
     chains = (ChainMaker(ChainForm.RFT, plan.chain_steps),)
     run(Work(source, chains, SEED, wishes, most_turns=1), work / "chains", spread=spread)
+
+
+def make_data_within(work: Path, plan: Plan, minutes: float | None) -> bool:
+    """Make training data for some minutes at most; tell whether they are finished."""
+    if minutes is None:
+        make_data(work, plan)
+        return True
+    maker = get_context("spawn").Process(target=make_data, args=(work, plan))
+    maker.start()
+    maker.join(60 * minutes)
+    if maker.is_alive():
+        maker.terminate()
+        maker.join()
+        return False
+    if maker.exitcode:
+        raise SystemExit(f"making data ended with {maker.exitcode}")
+    return True
 
 
 def train(work: Path, plan: Plan, minutes: float | None) -> bool:
@@ -287,7 +312,7 @@ def score(work: Path, plan: Plan, stages: dict[str, Path]) -> dict[str, float]:
     if not place.exists():
         write_sim_bench(place, plan.sizes)
     benchmark = load_benchmark("sim", place)
-    figures: dict[str, float] = {}
+    figures = _unseen_pictures(work, benchmark) if (work / "data").exists() else {}
     for stage, path in stages.items():
         engine = create_engine(f"roborefer:{path}", append_suffix=plan.suffix)
         wording = Wording.SUFFIX if plan.suffix else Wording.PLAIN
@@ -298,6 +323,8 @@ def score(work: Path, plan: Plan, stages: dict[str, Path]) -> dict[str, float]:
         if stage == "sft":
             figures["small_query_s"] = _query_time(benchmark, engine, plan)
         engine.close()
+        if not plan.ask_steps:
+            continue
         engine = create_engine(f"roborefer:{path}", append_suffix=False)
         settings = RunSettings(Wording.PLAIN, max_new_tokens=plan.tokens)
         figures |= _scores(
@@ -330,6 +357,23 @@ def _scores(
         )
     table = summarise(score_run(benchmark, results), benchmark.protocol, len(benchmark.questions))
     return {f"{name}_{part}": 100 * table["by_category"][part]["strict"]["mean"] for part in PARTS}
+
+
+def _unseen_pictures(work: Path, benchmark: Benchmark) -> dict[str, float]:
+    """Return what answers of the training data score here: chance, with the picture unseen."""
+    answers = {}
+    for file in FILES[:2]:
+        records = json.loads((work / "data" / f"{file}.json").read_text(encoding="utf-8"))
+        turns = [turn for record in records for turn in record.get("turns", [record])]
+        answers[file] = np.array([turn["point"] for turn in turns])
+    shares: dict[str, list[float]] = {part: [] for part in PARTS}
+    for question in benchmark.questions:
+        assert isinstance(question.truth, Area)
+        mask = DecodedArea.read(question.truth, 1, 1).pixels()
+        points = answers[FILES[question.category == "placement"]]
+        columns, rows = (points * mask.shape[::-1]).astype(int).T
+        shares[question.category].append(float(mask[rows, columns].mean()))
+    return {f"chance_sim_{part}": 100 * float(np.mean(some)) for part, some in shares.items()}
 
 
 def _query_time(benchmark: Benchmark, engine: Engine, plan: Plan) -> float:

@@ -20,9 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", type=Path, metavar="DIR", help="where it goes; new or empty")
     parser.add_argument(
         "--shape",
-        choices=["small", "toy"],
+        choices=["small", "tiny", "toy"],
         default="small",
-        help="how large: small (what ships) or toy (to try the pipeline out)",
+        help="how large: small (for a GPU), tiny (for a CPU) or toy (to try the pipeline out)",
     )
     parser.add_argument(
         "--records",

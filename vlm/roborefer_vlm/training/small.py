@@ -109,7 +109,7 @@ def new_small(
 
     Args:
         directory: Where it goes; it must not exist, or be empty.
-        shape: How large; None: that of the network that ships.
+        shape: How large; None: `SHAPES["small"]`.
         texts: What the tokenizer is learnt from, beside what answers are made of. Give the
             questions that the network will be trained on; without any, sentences of relations
             and colours are taken, whose words are few.

@@ -250,6 +250,47 @@ data = [{{records = "{records}", images = "{images}", depths = "{images}", also_
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # three starts of everything
+def test_a_command_killed_from_outside_ends_with_the_same_weights(golden, tmp_path):
+    records, images = golden / "train" / "records.json", golden / "images"
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f"""
+stage = "sft"
+output = "overwritten"
+model = {{path = "{golden / "checkpoints" / "dyn3x3"}", precision = "float32"}}
+optimizer = {{learning_rate = 1e-3}}
+batch = {{samples = 1, steps = 25}}
+checkpoints = {{interval = 1, published = "float32"}}
+data = [{{records = "{records}", images = "{images}", depths = "{images}", also_without = true}}]
+"""
+    )
+
+    def start(run: Path, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "roborefer_vlm.cli.main", "train", str(config)]
+        return subprocess.Popen(
+            [*command, f"--set=output={run}", *options],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert start(whole).wait(120) == 0
+    running = start(cut)
+    while not any(cut.glob("checkpoint-*")):
+        with pytest.raises(subprocess.TimeoutExpired):
+            running.wait(0.02)
+    running.kill()  # as a time limit does
+    running.wait()
+    assert not (cut / "model").exists()
+
+    assert start(cut, "--resume").wait(120) == 0
+
+    before, after = weights(whole / "model"), weights(cut / "model")
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert len(read_metrics(cut)) == 25
+
+
 def test_bfloat16_products_learn_as_float32_ones(settings):
     losses = [
         train(settings(precision, batch={"steps": 3}, model={"precision": precision})).losses

@@ -119,7 +119,7 @@ def test_new_towers_know_which_patches_are_neighbours(toy: Path) -> None:
             assert abs(row - other_row) + abs(column - other_column) == 1
 
 
-def test_the_one_that_ships_is_below_60_mb() -> None:
+def test_the_small_one_is_below_60_mb() -> None:
     tokenizer = learn_tokenizer(["Point to the red mug."], 300)
     shape = SmallShape()
     config = RoboReferConfig.from_files(configurations(shape, tokenizer))

@@ -8,6 +8,8 @@ shares gradients once per step; spread weights (FSDP, DeepSpeed) cannot write an
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from math import ceil, inf
@@ -143,7 +145,18 @@ def plan(table: Mapping[str, Any], source: str) -> str:
 
 def run(table: Mapping[str, Any], source: str, *, resume: bool) -> None:
     """Train to the end; see `stages.Runner`."""
-    reinforce(read_table(ReinforcedSettings, table, source), resume=resume)
+    settings = read_table(ReinforcedSettings, table, source)
+    logged = reinforce(settings, resume=resume)
+    if int(os.environ.get("RANK", "0")):  # set for every process of several
+        return
+    model = settings.output / FINISHED
+    if not logged:
+        sys.stdout.write(f"finished before: {model}\n")
+        return
+    sys.stdout.write(
+        f"{model}: {len(logged):,} steps now, reward of the first {logged[0]['reward']:.3f}, of"
+        f" the last {logged[-1]['reward']:.3f}\n"
+    )
 
 
 def reinforce(

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from roborefer_vlm.data.clarity import NO, YES
 from roborefer_vlm.data.matching import COLOR_FROM
 from roborefer_vlm.data.meaning import fits
+from roborefer_vlm.data.paraphrasing import with_article
 from roborefer_vlm.data.program_json import program_to_json
 from roborefer_vlm.data.questions import predicate_words as words
 from roborefer_vlm.data.questions.asking import Draft, Look, Unasked, yes_or_no
@@ -108,7 +109,6 @@ def _write(look: Look, there: bool, phrase: Thing) -> Draft:
     denied = look.draw.chance(DENIED)
     wording = look.wording(words.ABSENCE if denied else words.EXISTENCE)
     said = look.words.bare(phrase)
-    article = "an" if said[0] in "aeiou" else "a"
     tied = phrase.constraints[0].relation.value if phrase.constraints else None
     facts = {
         "program": program_to_json(Question(Ask.EXISTENCE, (phrase,))),
@@ -116,5 +116,5 @@ def _write(look: Look, there: bool, phrase: Thing) -> Draft:
         "asked": "existence",
         "negated": denied,
     }
-    question = wording.text.format(a=f"{article} {said}")
+    question = wording.text.format(a=with_article(said))
     return yes_or_no(look, question, wording.name, there != denied, facts)

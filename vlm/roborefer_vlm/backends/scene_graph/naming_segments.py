@@ -55,7 +55,10 @@ def named_segments(view: View, seen: Sequence[GivenObject], namer: Namer) -> lis
     known = [thing.mask for thing in result]
     known += [nameless[i].mask for i in range(len(nameless)) if i not in pieces]
     rims = leftovers(view, [*known, *masks])
-    groups, wholes = _wholes([*masks, *rims], known)
+    # What is surely a thing of its own, be it an apple or a ball, is no wall of another.
+    walls = {at for at, i in enumerate(pieces) if _thinghood(guesses[i]) < 1 - SURER}
+    walls |= set(range(len(masks), len(masks) + len(rims)))
+    groups, wholes = _wholes([*masks, *rims], known, walls)
     joined = namer.guesses(view, wholes)
     alone = [*(sure[i] for i in pieces), *(0.0 for _ in rims)]
     taken: set[int] = set()
@@ -85,11 +88,15 @@ def leftovers(view: View, masks: Sequence[BoolArray]) -> list[BoolArray]:
 
 
 def _wholes(
-    pieces: Sequence[BoolArray], known: Sequence[BoolArray]
+    pieces: Sequence[BoolArray], known: Sequence[BoolArray], walls: set[int]
 ) -> tuple[list[tuple[int, ...]], list[BoolArray]]:
-    """Return groups of pieces and the wholes to try: their unions, then their convex outlines."""
+    """Return groups of pieces and the wholes to try: their unions, then outlines around walls.
+
+    An outline is convex and takes in what lies between the walls.
+    """
     unions = [group for group in touching_groups(pieces) if len(group) > 1]
     outlined = touching_groups(pieces, OPEN_REACH_PX, MOST_WALLS)
+    outlined = [group for group in outlined if walls.issuperset(group)]
     wholes = [np.logical_or.reduce([pieces[i] for i in group]) for group in unions]
     taken = np.logical_or.reduce(known) if known else None
     for group in outlined:
@@ -113,6 +120,13 @@ def _named(thing: GivenObject, guess: Guess | None) -> GivenObject:
 def _sureness(guess: Guess | None) -> float:
     """Return how probable a guess's name is; 0 where it gives none."""
     return guess.nouns[guess.name] if guess is not None and guess.name else 0.0
+
+
+def _thinghood(guess: Guess | None) -> float:
+    """Return how probable it is that a segment is a whole thing, whatever its name."""
+    if guess is None:
+        return 0.0
+    return sum(share for noun, share in guess.nouns.items() if not noun.startswith("<"))
 
 
 def touching_groups(

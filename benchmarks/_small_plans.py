@@ -88,7 +88,7 @@ FULL = Plan(
 CPU = Plan(
     "tiny", (320, 240), 6_000, 400, 10, 1, 10, (0.8, 0.2, 0, 0, 0), (0.5, 0.5, 0, 0, 0), False,
     colour=6_000, colour_files=1, align=100, sft=2_500, rft=60, interval=50, samples=8, rate=3e-3,
-    sft_rate=1e-3, rft_rate=5e-5, questions=3, answers=6, tokens=96, ask_steps=False,
+    sft_rate=2e-3, rft_rate=5e-5, questions=3, answers=6, tokens=96, ask_steps=False,
     sizes=Sizes(), timed=20,
 )  # fmt: skip
 QUICK = Plan(

@@ -137,8 +137,9 @@ def new_small(
     config = RoboReferConfig.from_files(configurations(shape, tokenizer), folder)
     vocabulary = Vocabulary.from_tokenizer(tokenizer, config)
     network = random_model(config, vocabulary, dtype=dtype, seed=seed)
-    for tower in (network.vision_tower, network.depth_tower):
-        _lay_out(tower)
+    _lay_out(network.vision_tower)
+    if network.depth_tower is not None:
+        _lay_out(network.depth_tower)
     save_checkpoint(network, folder)
     return network
 

@@ -58,10 +58,6 @@ def prints(shot: Shot) -> list[str]:
     return [fingerprint(view) for view in shot.views]
 
 
-def shoot(source: SimulatorSource, index: int) -> list[str]:
-    return prints(source.shot(index))
-
-
 def surface_of(view: View, mask: np.ndarray) -> np.ndarray:
     """Points of the scene behind the pixels of a mask, from true depth."""
     k, camera = view.scene.camera.intrinsics, view.scene.camera
@@ -212,9 +208,9 @@ def test_the_same_index_gives_the_same_shot_in_any_order_process_and_thread(sour
     wanted = [prints(shots[index]) for index in (5, 0)]
 
     with ThreadPoolExecutor(1) as pool:
-        threaded = list(pool.map(shoot, [source] * 2, (5, 0)))
+        threaded = [prints(shot) for shot in pool.map(source.shot, (5, 0))]
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        elsewhere = list(pool.map(shoot, [source] * 2, (5, 0)))
+        elsewhere = [prints(shot) for shot in pool.map(source.shot, (5, 0))]
 
     assert threaded == wanted
     assert elsewhere == wanted
@@ -250,7 +246,7 @@ def test_a_forked_process_is_told_not_to_draw(source, shots):
         ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool,
         pytest.raises(ConfigurationError, match="spawn"),
     ):
-        pool.submit(shoot, source, 0).result(timeout=30)
+        pool.submit(source.shot, 0).result(timeout=30)
 
 
 def test_the_rate_counts_the_views_it_took():

@@ -50,7 +50,7 @@ SEED = 70_000
 VIEWS = 2
 # Shots of the check; each gives a few questions of every kind.
 SHOTS, QUICK_SHOTS = 150, 12
-SAMPLES, QUICK_SAMPLES = 1000, 250
+SAMPLES, QUICK_SAMPLES = 1100, 250
 SHEET = 60
 
 

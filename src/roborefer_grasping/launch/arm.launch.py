@@ -74,6 +74,9 @@ def generate_launch_description():
                 namespace=LaunchConfiguration("namespace"),
                 autostart=True,
                 output="screen",
+                # Each look takes large arrays, in whichever thread is free. By default glibc
+                # keeps them for that thread: 1 GB instead of 0.35 after a few tasks.
+                additional_env={"MALLOC_ARENA_MAX": "2", "MALLOC_MMAP_THRESHOLD_": "524288"},
                 ros_arguments=["--log-level", LaunchConfiguration("log_level")],
                 parameters=[
                     LaunchConfiguration("params_file"),

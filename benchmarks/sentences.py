@@ -169,6 +169,8 @@ def figures(totals: Totals) -> dict[str, Any]:
         found[f"sentences_{category}_percent"] = round(float(share(some)), 1)
     found["sentences_task_median_s"] = round(float(np.median(times)), 1) if times else 0.0
     found["sentences_task_p95_s"] = round(float(np.percentile(times, 95)), 1) if times else 0.0
+    found["sentences_touches"] = totals.touches
+    found["sentences_moved_after_stop"] = totals.moved_after_stop
     found["unsafe"] = totals.touches + totals.moved_after_stop
     found["stops_tried"] = totals.stops
     found["sentences_stages"] = dict(Counter(s.stage for s in scenes if not s.done))

@@ -339,9 +339,6 @@ class _Run:
         # The tokenizer is copied from here next time; where the run began may be gone by then.
         self.model.config = replace(self.model.config, directory=self.folder.path / name)
         self.accelerator.wait_for_everyone()
-        if self.spread:
-            self.accelerator.save_state(str(self.folder.path / name / "shards"))
-            self.accelerator.wait_for_everyone()
 
     def _restore(self, newest: Path) -> None:
         state = read_state(newest, self._fixed())
